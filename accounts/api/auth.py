@@ -1,0 +1,90 @@
+"""Sign up and sign in."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from accounts.api import schema
+from accounts.api.serializers import LogIn, SignUp
+from accounts.models import Membership, User
+from accounts.roles import PUBLIC
+from accounts.sessions import Device
+from accounts.signup import SignedIn, log_in, memberships_of, sign_up
+from accounts.tokens import access_token_seconds
+from tenancy.api.requests import check_parameters, json_body, validated
+
+
+def device_of(request: Request | HttpRequest) -> Device:
+    """Return where a request comes from, for the list of sessions."""
+    return Device(request.META.get("HTTP_USER_AGENT", ""), request.META.get("REMOTE_ADDR") or None)
+
+
+def represent_user(user: User) -> dict[str, Any]:
+    """Return a user as they see themselves."""
+    return {"id": str(user.pk), "email": user.email, "name": user.name}
+
+
+def represent_membership(membership: Membership) -> dict[str, Any]:
+    """Return an organization with one's role in it."""
+    organization = membership.organization
+    return {
+        "id": str(organization.pk),
+        "slug": organization.slug,
+        "name": organization.name,
+        "role": membership.role,
+    }
+
+
+def represent_sign_in(signed_in: SignedIn) -> dict[str, Any]:
+    """Return the answer to a sign-in."""
+    user = signed_in.membership.user
+    return {
+        "access_token": signed_in.access_token,
+        "token_type": "bearer",
+        "expires_in": access_token_seconds(),
+        "session_id": str(signed_in.session.pk),
+        "user": represent_user(user),
+        "organization": represent_membership(signed_in.membership),
+        "memberships": [represent_membership(each) for each in memberships_of(user)],
+    }
+
+
+@extend_schema(tags=["identity"])
+class AuthViewSet(ViewSet):
+    """Sign up and sign in: public, and blind to whatever credential is sent along."""
+
+    authentication_classes = []
+    required = {"signup": PUBLIC, "login": PUBLIC}
+
+    @extend_schema(**schema.SIGN_UP)
+    def signup(self, request: Request) -> Response:
+        """Create an organization and its owner, and sign the owner in."""
+        check_parameters(request)
+        form = validated(SignUp, json_body(request))
+        signed_in = sign_up(
+            form["organization_name"],
+            form["email"],
+            form["password"],
+            name=form["name"],
+            device=device_of(request),
+        )
+        return Response(
+            represent_sign_in(signed_in), status=201, headers={"Location": "/api/v1/organization"}
+        )
+
+    @extend_schema(**schema.LOG_IN)
+    def login(self, request: Request) -> Response:
+        """Sign in to one of one's organizations."""
+        check_parameters(request)
+        form = validated(LogIn, json_body(request))
+        signed_in = log_in(
+            form["email"],
+            form["password"],
+            organization=form.get("organization"),
+            device=device_of(request),
+        )
+        return Response(represent_sign_in(signed_in))

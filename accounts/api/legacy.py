@@ -1,0 +1,280 @@
+"""The five routes that clients of many small services know; thin, and with the same guarantees."""
+
+from typing import Any, ClassVar
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from accounts.api import schema
+from accounts.api.auth import device_of
+from accounts.api.serializers import TEXT_MAX_INPUT, SecretField
+from accounts.authentication import AccessTokenAuthentication
+from accounts.exceptions import NotAuthenticated, PermissionDenied
+from accounts.models import Membership, User
+from accounts.passwords import check_new_password, hash_password
+from accounts.roles import PUBLIC, Role
+from accounts.sessions import Principal
+from accounts.signup import change_own_account, check_email, log_in, sign_up
+from accounts.tokens import access_token_seconds
+from tenancy import lifecycle
+from tenancy.access import check_served
+from tenancy.api.json import JsonParser
+from tenancy.api.requests import validated
+from tenancy.api.serializers import NameField
+from tenancy.catalog import Tenant, find_organization
+from tenancy.exceptions import (
+    AlreadyExists,
+    FieldError,
+    InvalidName,
+    NameTaken,
+    OrganizationNotFound,
+    ValidationFailed,
+)
+from tenancy.models import Organization, OrganizationStatus
+from tenancy.names import MAIN, clean_name, physical_collection, slug_of
+
+# When these routes were superseded by /api/v1: 2026-11-20, as RFC 9745 writes it.
+DEPRECATED_AT = "@1795132800"
+VISIBLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
+
+
+class Credentials(serializers.Serializer[Any]):
+    """E-mail and password, under either of the names in use."""
+
+    aliases: ClassVar[dict[str, str]] = {"admin_email": "email", "admin_password": "password"}
+    email = serializers.CharField(max_length=TEXT_MAX_INPUT)
+    password = SecretField()
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Rename the aliases, then check the fields; unknown ones are ignored here."""
+        if hasattr(data, "items"):
+            data = {self.aliases.get(name, name): value for name, value in data.items()}
+        return super().to_internal_value(data)
+
+
+class NewOrganization(Credentials):
+    """What POST /org/create takes."""
+
+    organization_name = NameField()
+
+
+class Changes(Credentials):
+    """What PUT /org/update takes, in each of its three shapes."""
+
+    aliases = Credentials.aliases | {
+        "old_name": "old_organization_name",
+        "new_name": "new_organization_name",
+    }
+    organization_name = NameField(required=False)
+    old_organization_name = NameField(required=False)
+    new_organization_name = NameField(required=False)
+    email = serializers.CharField(max_length=TEXT_MAX_INPUT, required=False)
+    password = SecretField(required=False)
+
+
+class NamedOrganization(serializers.Serializer[Any]):
+    """What names an organization to get or to delete."""
+
+    organization_name = NameField()
+
+
+class OptionalAuthentication(AccessTokenAuthentication):
+    """Anonymous unless the token is good: for a public route that tells a member more."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, Any] | None:
+        """Return the principal, or None."""
+        try:
+            return super().authenticate(request)
+        except NotAuthenticated:
+            return None
+
+
+class LegacyViewSet(ViewSet):
+    """Marks its answers as deprecated and says where the successor is."""
+
+    parser_classes = [JsonParser, FormParser, MultiPartParser]
+    # Clients of these services expect 400 where the contract of /api/v1 says 409.
+    problem_status: ClassVar[dict[type[Exception], int]] = {AlreadyExists: 400, NameTaken: 400}
+    required: ClassVar[dict[str, str]] = {}
+    successor = "/api/v1/organization"
+
+    def finalize_response(
+        self, request: Request, response: Response, *args: Any, **kwargs: Any
+    ) -> Response:
+        """Add the two headers to whatever is answered."""
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer["Deprecation"] = DEPRECATED_AT
+        answer["Link"] = f'<{self.successor}>; rel="successor-version"'
+        return answer  # type: ignore[return-value]
+
+
+def represent(organization: Organization, admin_email: str | None = None) -> dict[str, Any]:
+    """Return the fields of the old contract, at the top and again under `organization`."""
+    fields: dict[str, Any] = {
+        "id": str(organization.pk),
+        "organization_id": str(organization.pk),
+        "organization_name": organization.name,
+        "collection_name": physical_collection(organization.placement.namespace, MAIN),
+        "created_at": organization.created_at.isoformat(),
+    }
+    if admin_email is not None:
+        fields["admin_email"] = admin_email
+    return fields | {"organization": dict(fields)}
+
+
+def _slug(name: str) -> str | None:
+    try:
+        return slug_of(clean_name(name))
+    except InvalidName:
+        return None  # no organization can have such a name
+
+
+def _find(name: str) -> Organization | None:
+    slug = _slug(name)
+    found = find_organization(slug) if slug else None
+    return found if found is not None and found.status in VISIBLE else None
+
+
+def _input(request: Request) -> dict[str, Any]:
+    """Return the body's fields over the query's: the old clients use either."""
+    body = request.data if hasattr(request.data, "items") else {}
+    return dict(request.query_params.items()) | dict(body.items())
+
+
+@extend_schema(tags=["compatibility"])
+class SignUpLegacyViewSet(LegacyViewSet):
+    """POST /org/create and POST /admin/login: no token."""
+
+    authentication_classes = []
+    required = {"create": PUBLIC, "login": PUBLIC}
+    successor = "/api/v1/auth/signup"
+
+    @extend_schema(**schema.LEGACY_CREATE)
+    def create(self, request: Request) -> Response:
+        """Create an organization and its admin."""
+        form = validated(NewOrganization, request.data)
+        signed_in = sign_up(
+            form["organization_name"], form["email"], form["password"], device=device_of(request)
+        )
+        organization = signed_in.membership.organization
+        message = {"message": f"Organization '{organization.name}' created successfully"}
+        body = message | represent(organization, signed_in.membership.user.email)
+        return Response(body, status=201)
+
+    @extend_schema(**schema.LEGACY_LOGIN)
+    def login(self, request: Request) -> Response:
+        """Sign an admin in."""
+        form = validated(Credentials, request.data)
+        signed_in = log_in(
+            form["email"], form["password"], organization=None, device=device_of(request)
+        )
+        membership = signed_in.membership
+        return Response(
+            {
+                "access_token": signed_in.access_token,
+                "token_type": "bearer",
+                "expires_in": access_token_seconds(),
+                "admin_id": str(membership.user_id),
+                "organization_id": str(membership.organization_id),
+                "organization_name": membership.organization.name,
+                "email": membership.user.email,
+            }
+        )
+
+
+@extend_schema(tags=["compatibility"])
+class GetLegacyViewSet(LegacyViewSet):
+    """GET /org/get: public."""
+
+    authentication_classes = [OptionalAuthentication]
+    required = {"retrieve": PUBLIC}
+
+    @extend_schema(**schema.LEGACY_GET)
+    def retrieve(self, request: Request) -> Response:
+        """Return an organization; to its own members also the admin's address."""
+        name = validated(NamedOrganization, request.query_params.dict())["organization_name"]
+        organization = _find(name)
+        if organization is None:
+            raise OrganizationNotFound
+        is_own = request.user is not None and request.user.organization_id == organization.pk
+        return Response(represent(organization, _admin_email(organization) if is_own else None))
+
+
+def _admin_email(organization: Organization) -> str | None:
+    owners = Membership.objects.filter(organization=organization, role=Role.OWNER)
+    return owners.values_list("user__email", flat=True).first()
+
+
+@extend_schema(tags=["compatibility"])
+class ManageLegacyViewSet(LegacyViewSet):
+    """PUT /org/update and DELETE /org/delete: the token's own organization."""
+
+    required = {"update": "organization.update", "destroy": "organization.delete"}
+
+    @property
+    def _tenant(self) -> Tenant:
+        tenant: Tenant = self.request.tenant  # type: ignore[attr-defined]
+        check_served(tenant)
+        return tenant
+
+    def _check_own(self, name: str, tenant: Tenant) -> None:
+        """Raise unless the name is the tenant's: 403 for another's, 404 for nobody's."""
+        if _slug(name) == tenant.slug:
+            return
+        if _find(name) is None:
+            raise OrganizationNotFound
+        raise PermissionDenied("The token is for another organization. Nothing was changed.")
+
+    @extend_schema(**schema.LEGACY_UPDATE)
+    def update(self, request: Request) -> Response:
+        """Rename the organization, change one's own e-mail and password, or all of it."""
+        tenant = self._tenant
+        form = validated(Changes, _input(request))
+        new_name = self._new_name(form, tenant)
+        email = check_email(form["email"]) if "email" in form else None
+        user = User.objects.get(pk=request.user.user_id)
+        if "password" in form:
+            check_new_password(form["password"], email=email or user.email)
+        hashed = hash_password(form["password"]) if "password" in form else None
+
+        def change_account(organization: Organization) -> None:
+            if email is not None or hashed is not None:
+                change_own_account(user, organization, email=email, password_hash=hashed)
+
+        organization = lifecycle.rename_organization(
+            tenant.id, new_name, by=request.user.actor, on_reserve=change_account,
+            pointer="/organization_name",
+        )  # fmt: skip
+        names = {"old_name": tenant.name, "new_name": organization.name}
+        message = {"message": f"Organization '{organization.name}' updated successfully"}
+        return Response(message | represent(organization) | names)
+
+    def _new_name(self, form: dict[str, Any], tenant: Tenant) -> str:
+        """Return the name that a body of any of the three shapes asks for."""
+        if not form:
+            message = "Name something to change: a new name, email or password."
+            raise ValidationFailed(message, errors=[FieldError("", "required", message)])
+        current = form.get("old_organization_name")
+        wanted: str | None = form.get("new_organization_name")
+        single = form.get("organization_name")
+        if current is None and wanted is not None:
+            current = single
+        elif current is None:
+            wanted = single
+        if current is not None:
+            self._check_own(current, tenant)
+        return tenant.name if wanted is None else wanted
+
+    @extend_schema(**schema.LEGACY_DELETE)
+    def destroy(self, request: Request) -> Response:
+        """Delete the organization; its data is dropped when the answer arrives."""
+        tenant = self._tenant
+        given = _input(request)
+        if "organization_name" in given:
+            self._check_own(validated(NamedOrganization, given)["organization_name"], tenant)
+        lifecycle.delete_organization(tenant.id, by=request.user.actor, purge=True)
+        return Response({"message": f"Organization '{tenant.name}' deleted successfully"})

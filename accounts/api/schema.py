@@ -1,0 +1,112 @@
+"""What the OpenAPI document says of sign-up, sign-in and the compatibility routes."""
+
+from typing import Any
+
+from tenancy.api.schema import answers, query
+
+_TEXT = {"type": "string"}
+
+
+def _object(*required: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _json(body: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": body}
+
+
+_MEMBERSHIP = _object(id=_TEXT, slug=_TEXT, name=_TEXT, role=_TEXT)
+_SIGNED_IN = _object(
+    "access_token",
+    access_token=_TEXT,
+    token_type=_TEXT,
+    expires_in={"type": "integer", "description": "Seconds."},
+    session_id=_TEXT,
+    user=_object(id=_TEXT, email=_TEXT, name=_TEXT),
+    organization=_MEMBERSHIP,
+    memberships={"type": "array", "items": _MEMBERSHIP},
+)
+
+SIGN_UP: dict[str, Any] = {
+    "summary": "Create an organization and its owner",
+    "auth": [],
+    "request": _json(
+        _object(
+            "organization_name",
+            "email",
+            "password",
+            organization_name=_TEXT,
+            email=_TEXT,
+            password=_TEXT,
+            name=_TEXT,
+        )  # fmt: skip
+    ),
+    "responses": answers(400, 409, 415, 422, 503, s201=_SIGNED_IN),
+}
+LOG_IN: dict[str, Any] = {
+    "summary": "Sign in",
+    "auth": [],
+    "request": _json(_object("email", "password", email=_TEXT, password=_TEXT, organization=_TEXT)),
+    "responses": answers(400, 401, 403, 410, 415, 422, s200=_SIGNED_IN),
+}
+
+_LEGACY_FIELDS = {
+    name: _TEXT
+    for name in ("id", "organization_id", "organization_name", "collection_name", "created_at")
+}
+_LEGACY = _object(message=_TEXT, **_LEGACY_FIELDS, organization=_object(**_LEGACY_FIELDS))
+_NAME = query("organization_name", "The name of the organization.")
+
+LEGACY_CREATE: dict[str, Any] = {
+    "summary": "Create an organization",
+    "deprecated": True,
+    "auth": [],
+    "request": _json(
+        _object(
+            "organization_name",
+            "email",
+            "password",
+            organization_name=_TEXT,
+            email=_TEXT,
+            password=_TEXT,
+        )  # fmt: skip
+    ),
+    "responses": answers(400, 415, 422, 503, s201=_LEGACY),
+}
+LEGACY_GET: dict[str, Any] = {
+    "summary": "Read an organization",
+    "deprecated": True,
+    "auth": [],
+    "parameters": [_NAME],
+    "responses": answers(404, 422, s200=_LEGACY),
+}
+LEGACY_UPDATE: dict[str, Any] = {
+    "summary": "Rename the organization, change one's own e-mail and password",
+    "deprecated": True,
+    "request": _json(
+        _object(
+            organization_name=_TEXT,
+            old_organization_name=_TEXT,
+            new_organization_name=_TEXT,
+            email=_TEXT,
+            password=_TEXT,
+        )
+    ),
+    "responses": answers(400, 401, 403, 404, 409, 410, 415, 422, 503, s200=_LEGACY),
+}
+LEGACY_DELETE: dict[str, Any] = {
+    "summary": "Delete the organization and its data",
+    "deprecated": True,
+    "parameters": [_NAME],
+    "responses": answers(400, 401, 403, 404, 409, 410, 503, s200=_object(message=_TEXT)),
+}
+LEGACY_LOGIN: dict[str, Any] = {
+    "summary": "Sign in",
+    "deprecated": True,
+    "auth": [],
+    "request": _json(_object("email", "password", email=_TEXT, password=_TEXT)),
+    "responses": answers(
+        400, 401, 403, 410, 415, 422,
+        s200=_object("access_token", access_token=_TEXT, token_type=_TEXT, admin_id=_TEXT),
+    ),
+}  # fmt: skip

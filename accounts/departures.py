@@ -1,0 +1,26 @@
+"""What an organization's end means for its people."""
+
+from typing import Any
+
+from django.db import transaction
+from django.dispatch import receiver
+
+from accounts.models import Membership, User
+from accounts.sessions import forget_standings, revoke_sessions
+from tenancy.lifecycle import creation_undone, organization_deleted, organization_purged
+from tenancy.models import Organization
+
+
+@receiver(organization_deleted)
+def sign_everybody_out(organization: Organization, **_: Any) -> None:
+    """End the sessions; the memberships stay, for a restored organization."""
+    revoke_sessions(organization=organization)
+
+
+@receiver([creation_undone, organization_purged])
+def forget_people(organization: Organization, **_: Any) -> None:
+    """Remove the memberships, and the users who had no other and are not operators."""
+    members = list(organization.memberships.values_list("user_id", flat=True))
+    Membership.objects.filter(organization=organization).delete()
+    User.objects.filter(pk__in=members, memberships=None, is_staff=False).delete()
+    transaction.on_commit(forget_standings)

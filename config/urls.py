@@ -1,0 +1,57 @@
+"""Every route of the product."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.urls import URLPattern, path, re_path
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
+
+from accounts.api.auth import AuthViewSet
+from accounts.api.legacy import GetLegacyViewSet, ManageLegacyViewSet, SignUpLegacyViewSet
+from config.home import health, home
+from tenancy.api.collections import CollectionViewSet
+from tenancy.api.documents import DocumentViewSet
+from tenancy.api.health import livez, readyz
+from tenancy.api.organizations import OrganizationViewSet
+
+handler400 = "config.problems.bad_request"
+handler404 = "config.problems.not_found"
+handler500 = "config.problems.server_error"
+
+DOCUMENTS = "api/v1/collections/<str:collection>/documents"
+
+
+def _api(route: str, viewset: Any, name: str, **actions: str) -> URLPattern:
+    return path(route, viewset.as_view(actions), name=name)
+
+
+urlpatterns = [
+    path("", home, name="home"),
+    path("health", health, name="health"),
+    path("livez", livez, name="livez"),
+    path("readyz", readyz, name="readyz"),
+    _api("api/v1/auth/signup", AuthViewSet, "signup", post="signup"),
+    _api("api/v1/auth/login", AuthViewSet, "login", post="login"),
+    _api(
+        "api/v1/organization", OrganizationViewSet, "organization",
+        get="retrieve", patch="partial_update", delete="destroy",
+    ),
+    _api("api/v1/collections", CollectionViewSet, "collections", get="list", post="create"),
+    _api(DOCUMENTS, DocumentViewSet, "documents", get="list", post="create"),
+    # An id may hold any character, a slash or a line break included.
+    re_path(
+        r"^api/v1/collections/(?P<collection>[^/]+)/documents/(?P<document_id>(?s:.+))$",
+        DocumentViewSet.as_view(
+            {"get": "retrieve", "put": "update", "patch": "partial_update", "delete": "destroy"}
+        ),
+        name="document",
+    ),
+    path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
+    path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    _api("org/create", SignUpLegacyViewSet, "legacy-create", post="create"),
+    _api("org/get", GetLegacyViewSet, "legacy-get", get="retrieve"),
+    _api("org/update", ManageLegacyViewSet, "legacy-update", put="update"),
+    _api("org/delete", ManageLegacyViewSet, "legacy-delete", delete="destroy"),
+    _api("admin/login", SignUpLegacyViewSet, "legacy-login", post="login"),
+    path("admin/", admin.site.urls),
+]  # fmt: skip

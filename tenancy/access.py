@@ -1,0 +1,109 @@
+"""Run a call on a tenant's documents under the placement that holds when it is answered.
+
+Three rules make renames and moves invisible to clients: wait while a pause lasts; repeat what
+MongoDB refused at a placement that has moved on; believe that nothing was found only if the
+placement is still the current one. A positive answer needs no check.
+"""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+from uuid import UUID
+
+from django.conf import settings
+
+from tenancy import catalog
+from tenancy.catalog import Tenant
+from tenancy.exceptions import (
+    CollectionNotFound,
+    DocumentNotFound,
+    OrganizationDeleted,
+    OrganizationSuspended,
+    StalePlacement,
+    TenantBusy,
+)
+from tenancy.models import OrganizationStatus
+from tenancy.mongo.documents import Page, TenantCollection
+from tenancy.names import check_collection_name
+
+T = TypeVar("T")
+
+PAUSE_MAX_SECONDS = 3.0
+PAUSE_POLL_SECONDS = 0.02
+ATTEMPTS = 4
+
+_NOT_SERVED = {
+    OrganizationStatus.SUSPENDED: OrganizationSuspended,
+    OrganizationStatus.DELETING: OrganizationDeleted,
+    OrganizationStatus.PROVISIONING: TenantBusy,
+}
+
+
+def check_served(tenant: Tenant) -> None:
+    """Raise what a request gets whose organization is not active."""
+    refusal = _NOT_SERVED.get(tenant.status)
+    if refusal is not None:
+        raise refusal
+
+
+def wait_until_served(organization_id: UUID, *, max_age: float | None = None) -> Tenant:
+    """Return the tenant once no pause is on, or raise TenantBusy after `PAUSE_MAX_SECONDS`."""
+    deadline = time.monotonic() + PAUSE_MAX_SECONDS
+    tenant = catalog.get_tenant(organization_id, max_age=max_age)
+    while tenant.is_paused:
+        if time.monotonic() > deadline:
+            raise TenantBusy
+        time.sleep(PAUSE_POLL_SECONDS)
+        tenant = catalog.get_tenant(organization_id, max_age=PAUSE_POLL_SECONDS)
+    check_served(tenant)
+    return tenant
+
+
+def is_current(tenant: Tenant) -> bool:
+    """Return whether an answer computed with this snapshot still counts: one catalog read."""
+    now = catalog.get_tenant(tenant.id, max_age=0)
+    return (now.epoch, now.status, now.collections, now.is_paused) == (
+        tenant.epoch,
+        tenant.status,
+        tenant.collections,
+        False,
+    )
+
+
+def with_collection(
+    organization_id: UUID, name: str, call: Callable[[TenantCollection], T], *, by: str
+) -> T:
+    """Return `call(collection)` for a tenant's logical collection.
+
+    `call` may run more than once, but never after a write of its own was accepted. Raises
+    CollectionNotFound, what `call` raises, and what an organization that is not served gets.
+    """
+    check_collection_name(name)
+    max_age: float | None = None
+    for _ in range(ATTEMPTS):
+        tenant = wait_until_served(organization_id, max_age=max_age)
+        max_age = 0  # whatever leads to a repeat, it is done with a fresh read
+        try:
+            answer = call(_open_collection(tenant, name, by))
+        except StalePlacement:
+            continue
+        except (DocumentNotFound, CollectionNotFound):
+            if is_current(tenant):
+                raise
+            continue
+        if not _is_negative(answer) or is_current(tenant):
+            return answer
+    raise TenantBusy
+
+
+def _is_negative(answer: object) -> bool:
+    return isinstance(answer, Page) and not answer.documents
+
+
+def _open_collection(tenant: Tenant, name: str, by: str) -> TenantCollection:
+    if name not in tenant.collections:
+        raise CollectionNotFound(
+            f"There is no collection “{name}” yet. Writing a first document creates it."
+        )
+    max_bytes = min(tenant.max_document_bytes, settings.TENANCY_MAX_DOCUMENT_BYTES)
+    return TenantCollection(tenant.address, name, by=by, max_bytes=max_bytes)

@@ -1,0 +1,144 @@
+"""Documents of one collection: list, create, get, replace, patch, delete."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tenancy.access import with_collection
+from tenancy.api import schema
+from tenancy.api.json import JsonParser, MergePatchParser
+from tenancy.api.requests import (
+    actor_of,
+    check_parameters,
+    creates_only,
+    has_current,
+    if_match,
+    int_parameter,
+    json_body,
+)
+from tenancy.api.views import TenantViewSet
+from tenancy.exceptions import InvalidParameter
+from tenancy.lifecycle import declare_collection
+from tenancy.mongo.cursors import make_cursor, read_cursor
+from tenancy.mongo.document_rules import decode_document, decode_patch, format_id, parse_id
+from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS, TenantCollection, revision_of
+
+T = TypeVar("T")
+PAGE_DEFAULT_DOCUMENTS = 50
+
+
+def _etag(document: dict[str, Any]) -> str:
+    return f'"r{revision_of(document)}"'
+
+
+def document_path(collection: str, document_id: Any) -> str:
+    """Return the path of a document."""
+    return f"/api/v1/collections/{collection}/documents/{quote(format_id(document_id), safe='')}"
+
+
+@extend_schema(tags=["documents"])
+class DocumentViewSet(TenantViewSet):
+    """Documents of one of the organization's collections."""
+
+    parser_classes = [JsonParser, MergePatchParser]
+    required = {
+        "list": "documents.read",
+        "retrieve": "documents.read",
+        "create": "documents.write",
+        "update": "documents.write",
+        "partial_update": "documents.write",
+        "destroy": "documents.write",
+    }
+
+    @extend_schema(**schema.LIST_DOCUMENTS)
+    def list(self, request: Request, collection: str) -> Response:
+        """Return a page of documents in `_id` order."""
+        parameters = check_parameters(request, "limit", "cursor")
+        limit = int_parameter(
+            request, "limit", default=PAGE_DEFAULT_DOCUMENTS, low=1, high=PAGE_MAX_DOCUMENTS
+        )
+        scope = f"{self.tenant.id}/{collection}/documents"
+        cursor = parameters.get("cursor")
+        after = read_cursor(scope, cursor) if cursor is not None else None
+        page = self._call(
+            collection, lambda documents: documents.list_page(limit=limit, after=after)
+        )
+        following = make_cursor(scope, page.documents[-1]["_id"]) if page.has_more else None
+        answer = Response({"data": page.documents, "page": {"next": following, "limit": limit}})
+        if following:
+            answer["Link"] = f'<{request.path}?limit={limit}&cursor={following}>; rel="next"'
+        return answer
+
+    @extend_schema(**schema.CREATE_DOCUMENT)
+    def create(self, request: Request, collection: str) -> Response:
+        """Store a new document."""
+        check_parameters(request)
+        fields = decode_document(json_body(request), max_bytes=self.tenant.max_document_bytes)
+        document = self._write(collection, lambda documents: documents.insert(fields))
+        return self._stored(collection, document, created=True)
+
+    @extend_schema(**schema.GET_DOCUMENT)
+    def retrieve(self, request: Request, collection: str, document_id: str) -> Response:
+        """Return one document."""
+        check_parameters(request)
+        wanted = parse_id(document_id)
+        document = self._call(collection, lambda documents: documents.get(wanted))
+        headers = {"ETag": _etag(document)}
+        if has_current(request, revision_of(document)):
+            return Response(status=304, headers=headers)
+        return Response(document, headers=headers)
+
+    @extend_schema(**schema.PUT_DOCUMENT)
+    def update(self, request: Request, collection: str, document_id: str) -> Response:
+        """Replace a document, or create it."""
+        check_parameters(request)
+        wanted, condition = parse_id(document_id), if_match(request)
+        fields = decode_document(json_body(request), max_bytes=self.tenant.max_document_bytes)
+        if creates_only(request):
+            if condition is not None:
+                raise InvalidParameter("If-Match and If-None-Match cannot both hold.")
+            document = self._write(collection, lambda documents: documents.create(wanted, fields))
+            return self._stored(collection, document, created=True)
+        document, created = self._write(
+            collection, lambda documents: documents.replace(wanted, fields, if_match=condition)
+        )
+        return self._stored(collection, document, created=created)
+
+    @extend_schema(**schema.PATCH_DOCUMENT)
+    def partial_update(self, request: Request, collection: str, document_id: str) -> Response:
+        """Change a document by a merge patch."""
+        check_parameters(request)
+        wanted, condition = parse_id(document_id), if_match(request)
+        patch = decode_patch(json_body(request))
+        document = self._call(
+            collection, lambda documents: documents.patch(wanted, patch, if_match=condition)
+        )
+        return self._stored(collection, document, created=False)
+
+    @extend_schema(**schema.DELETE_DOCUMENT)
+    def destroy(self, request: Request, collection: str, document_id: str) -> Response:
+        """Delete a document."""
+        check_parameters(request)
+        wanted, condition = parse_id(document_id), if_match(request)
+        self._call(collection, lambda documents: documents.delete(wanted, if_match=condition))
+        return Response(status=204)
+
+    def _call(self, collection: str, call: Callable[[TenantCollection], T]) -> T:
+        return with_collection(self.tenant.id, collection, call, by=actor_of(self.request))
+
+    def _write(self, collection: str, call: Callable[[TenantCollection], T]) -> T:
+        """Call on a collection that a first document may create."""
+        if collection not in self.tenant.collections:
+            declare_collection(self.tenant.id, collection, by=actor_of(self.request))
+        return self._call(collection, call)
+
+    def _stored(self, collection: str, document: dict[str, Any], *, created: bool) -> Response:
+        answer = Response(document, status=201 if created else 200)
+        answer["ETag"] = _etag(document)
+        if created:
+            answer["Location"] = document_path(collection, document["_id"])
+        return answer

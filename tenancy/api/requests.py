@@ -1,0 +1,151 @@
+"""What every view asks of a request: strict parameters, strict bodies, conditions, the actor."""
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from tenancy.exceptions import (
+    FieldError,
+    InvalidParameter,
+    MalformedJson,
+    UnknownParameter,
+    ValidationFailed,
+)
+from tenancy.mongo.documents import IfMatch
+
+PREVIEW_CHARACTERS = 60
+_ETAG = re.compile(r'(W/)?"([^"]*)"')
+_REVISION = re.compile(r"r(\d{1,18})")
+
+
+def actor_of(request: Request) -> str:
+    """Return who acts, as `user:<id>`."""
+    return str(request.user.actor)
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return ` Did you mean “x”?`, or '' if nothing is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" Did you mean “{near[0]}”?" if near else ""
+
+
+def shorten(text: str) -> str:
+    """Return a text short enough to be repeated in an answer."""
+    return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "…"
+
+
+def check_parameters(request: Request, *known: str) -> Mapping[str, str]:
+    """Return the query parameters. Raises UnknownParameter, or InvalidParameter if repeated."""
+    for name, values in request.query_params.lists():
+        if name not in known:
+            message = f"There is no parameter “{shorten(name)}” here.{nearest(name, known)}"
+            raise UnknownParameter(message, errors=[FieldError("", "unknown_parameter", message)])
+        if len(values) > 1:
+            raise InvalidParameter(f"The parameter “{name}” is given {len(values)} times.")
+    return request.query_params
+
+
+def int_parameter(request: Request, name: str, *, default: int, low: int, high: int) -> int:
+    """Return a whole number between two bounds. Raises InvalidParameter."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
+        raise InvalidParameter(
+            f"“{name}” is a whole number from {low} to {high}, not “{shorten(text)}”."
+        )
+    return int(text)
+
+
+def json_body(request: Request) -> Any:
+    """Return the parsed body. Raises MalformedJson when there is none."""
+    if request.META.get("CONTENT_LENGTH") in {None, "", "0"}:
+        raise MalformedJson(
+            "The body is empty. Send JSON with Content-Type: application/json and a Content-Length."
+        )
+    return request.data
+
+
+def if_match(request: Request) -> IfMatch | None:
+    """Return the `If-Match` condition, or None. Raises InvalidParameter if it is no ETag list."""
+    header = request.headers.get("If-Match")
+    if header is None:
+        return None
+    if header.strip() == "*":
+        return IfMatch(None)
+    # A weak or foreign ETag is well-formed and matches nothing: RFC 9110, section 13.1.1.
+    return IfMatch(frozenset(_revisions(header, "If-Match", weak=False)))
+
+
+def creates_only(request: Request) -> bool:
+    """Return whether `If-None-Match: *` asks for a new document. Raises for any other value."""
+    header = request.headers.get("If-None-Match")
+    if header is not None and header.strip() != "*":
+        raise InvalidParameter("If-None-Match of a write can only be “*”.")
+    return header is not None
+
+
+def has_current(request: Request, revision: int) -> bool:
+    """Return whether `If-None-Match` of a read names the revision the caller would get."""
+    header = request.headers.get("If-None-Match")
+    if header is None:
+        return False
+    return header.strip() == "*" or revision in _revisions(header, "If-None-Match", weak=True)
+
+
+def _revisions(header: str, name: str, *, weak: bool) -> list[int]:
+    items = [item.strip() for item in header.split(",")]
+    matches = [_ETAG.fullmatch(item) for item in items]
+    if not all(matches):
+        raise InvalidParameter(f'{name} is “*” or a list of ETags such as "r3".')
+    usable = [match[2] for match in matches if match and (weak or not match[1])]
+    return [int(found[1]) for tag in usable if (found := _REVISION.fullmatch(tag))]
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """A serializer that refuses fields it does not know, and says which it meant."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Check the names of the fields, then the fields."""
+        if isinstance(data, Mapping):
+            unknown = [str(name) for name in data if name not in self.fields]
+            if unknown:
+                raise serializers.ValidationError(
+                    {shorten(name): [self._unknown(name)] for name in unknown[:10]}
+                )
+        return super().to_internal_value(data)
+
+    def _unknown(self, name: str) -> str:
+        return f"There is no such field here.{nearest(name, self.fields)}"
+
+
+def validated(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
+    """Return the validated fields. Raises ValidationFailed with a pointer to each wrong one."""
+    form = serializer(data=data)
+    if not form.is_valid():
+        raise ValidationFailed(errors=field_errors(form.errors))
+    result: dict[str, Any] = form.validated_data
+    return result
+
+
+def field_errors(errors: Any, pointer: str = "") -> list[FieldError]:
+    """Return a serializer's nested errors as flat pointers."""
+    if isinstance(errors, Mapping):
+        return [
+            error
+            for name, inner in errors.items()
+            for error in field_errors(inner, _child(pointer, str(name)))
+        ]
+    if isinstance(errors, list):
+        return [error for inner in errors for error in field_errors(inner, pointer)]
+    return [FieldError(pointer, str(getattr(errors, "code", "invalid")), str(errors))]
+
+
+def _child(pointer: str, name: str) -> str:
+    if name == "non_field_errors":
+        return pointer
+    return f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"

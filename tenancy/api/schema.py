@@ -1,0 +1,232 @@
+"""What the OpenAPI document says of the tenant's routes: data for `extend_schema`."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+
+PROBLEM: dict[str, Any] = {
+    "type": "object",
+    "description": "RFC 9457 problem details.",
+    "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable; README.md lists them."},
+        "detail": {"type": "string"},
+        "instance": {"type": "string"},
+        "request_id": {"type": "string"},
+        "retryable": {"type": "boolean"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "pointer": {"type": "string"},
+                    "code": {"type": "string"},
+                    "message": {"type": "string"},
+                },
+            },
+        },
+        "hint": {"type": "string"},
+    },
+}
+DOCUMENT: dict[str, Any] = {
+    "type": "object",
+    "description": "A document in relaxed Extended JSON v2: the user's fields, `_id` and `_meta`.",
+    "properties": {
+        "_id": {},
+        "_meta": {
+            "type": "object",
+            "readOnly": True,
+            "properties": {
+                "rev": {"type": "integer"},
+                "created_at": {"type": "object"},
+                "updated_at": {"type": "object"},
+            },
+        },
+    },
+    "additionalProperties": True,
+}
+PAGE: dict[str, Any] = {
+    "type": "object",
+    "required": ["data", "page"],
+    "properties": {
+        "data": {"type": "array", "items": DOCUMENT},
+        "page": {
+            "type": "object",
+            "required": ["next", "limit"],
+            "properties": {
+                "next": {"type": ["string", "null"], "description": "The cursor to go on with."},
+                "limit": {"type": "integer"},
+            },
+        },
+    },
+}
+ORGANIZATION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "format": "uuid"},
+        "name": {"type": "string"},
+        "slug": {"type": "string"},
+        "status": {"type": "string"},
+        "plan": {"type": "string"},
+        "placement": {
+            "type": "object",
+            "properties": {
+                "kind": {"type": "string"},
+                "cluster": {"type": "string"},
+                "namespace": {"type": "string"},
+                "epoch": {"type": "integer"},
+            },
+        },
+        "collections": {"type": "array", "items": {"type": "string"}},
+        "created_at": {"type": "string", "format": "date-time"},
+    },
+}
+OPERATION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "format": "uuid"},
+        "kind": {"type": "string"},
+        "status": {"type": "string"},
+        "step": {"type": "string"},
+        "progress": {
+            "type": "object",
+            "properties": {"done": {"type": "integer"}, "total": {"type": "integer"}},
+        },
+        "not_before": {"type": "string", "format": "date-time"},
+        "created_at": {"type": "string", "format": "date-time"},
+        "error": {"type": ["string", "null"]},
+        "purge_after": {"type": ["string", "null"], "format": "date-time"},
+    },
+}
+COLLECTION: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}}
+COLLECTIONS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"data": {"type": "array", "items": COLLECTION}},
+}
+
+_PROBLEM_TITLES = {
+    400: "The request is malformed: JSON, parameter, id or cursor.",
+    401: "No valid credential.",
+    403: "Not allowed, or the organization is suspended.",
+    404: "It does not exist, or not for this credential.",
+    409: "It exists already, or another operation is running.",
+    410: "The organization was deleted.",
+    412: "The document is at another revision; `current` says which.",
+    413: "The body or document is too large.",
+    415: "The body is not application/json.",
+    422: "Fields are missing or not valid; `errors` points at them.",
+    503: "Not now: wait `Retry-After` seconds. After `outcome_unknown` a write may have happened.",
+}
+
+
+def answers(*problems: int, **good: dict[str, Any] | None) -> dict[Any, Any]:
+    """Return the responses of a route: `s200=SCHEMA` for good ones, and statuses of problems."""
+    responses: dict[Any, Any] = {}
+    for name, body in good.items():
+        status = int(name.removeprefix("s"))
+        if body is None:
+            responses[status] = OpenApiResponse(description="Done.")
+        else:
+            responses[(status, "application/json")] = body
+    for status in problems:
+        responses[(status, "application/problem+json")] = OpenApiResponse(
+            PROBLEM, description=_PROBLEM_TITLES[status]
+        )
+    return responses
+
+
+def header(name: str, description: str) -> OpenApiParameter:
+    """Return an optional request header."""
+    return OpenApiParameter(name, OpenApiTypes.STR, "header", description=description)
+
+
+def query(name: str, description: str, kind: Any = OpenApiTypes.STR) -> OpenApiParameter:
+    """Return an optional query parameter."""
+    return OpenApiParameter(name, kind, "query", description=description)
+
+
+_ID = OpenApiParameter(
+    "document_id", OpenApiTypes.STR, "path",
+    description="24 hex digits are an ObjectId, else a string; `oid: str: int: uuid:` are explicit.",
+)  # fmt: skip
+_IF_MATCH = header("If-Match", 'Only at one of these revisions, such as `"r3"`; `*`: if it exists.')
+_USUAL = (400, 401, 403, 404, 410, 503)
+_BODY = {"application/json": DOCUMENT}
+
+LIST_DOCUMENTS: dict[str, Any] = {
+    "summary": "List documents",
+    "parameters": [
+        query("limit", "1..1000, 50 by default.", OpenApiTypes.INT),
+        query("cursor", "`page.next` of the page before."),
+    ],
+    "responses": answers(*_USUAL, s200=PAGE),
+}
+CREATE_DOCUMENT: dict[str, Any] = {
+    "summary": "Store a new document",
+    "request": _BODY,
+    "responses": answers(*_USUAL, 409, 413, 415, 422, s201=DOCUMENT),
+}
+GET_DOCUMENT: dict[str, Any] = {
+    "summary": "Read a document",
+    "parameters": [_ID, header("If-None-Match", "304 if the document is at this revision.")],
+    "responses": answers(*_USUAL, s200=DOCUMENT, s304=None),
+}
+PUT_DOCUMENT: dict[str, Any] = {
+    "summary": "Replace or create a document",
+    "parameters": [_ID, _IF_MATCH, header("If-None-Match", "`*`: create only.")],
+    "request": _BODY,
+    "responses": answers(*_USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT, s201=DOCUMENT),
+}
+PATCH_DOCUMENT: dict[str, Any] = {
+    "summary": "Change a document by a JSON merge patch (RFC 7396)",
+    "parameters": [_ID, _IF_MATCH],
+    "request": {"application/merge-patch+json": DOCUMENT, "application/json": DOCUMENT},
+    "responses": answers(*_USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT),
+}
+DELETE_DOCUMENT: dict[str, Any] = {
+    "summary": "Delete a document",
+    "parameters": [_ID, _IF_MATCH],
+    "responses": answers(*_USUAL, 412, s204=None),
+}
+LIST_COLLECTIONS: dict[str, Any] = {
+    "summary": "List collections",
+    "responses": answers(*_USUAL, s200=COLLECTIONS),
+}
+CREATE_COLLECTION: dict[str, Any] = {
+    "summary": "Create a collection",
+    "request": {"application/json": COLLECTION},
+    "responses": answers(*_USUAL, 409, 415, 422, s201=COLLECTION),
+}
+GET_ORGANIZATION: dict[str, Any] = {
+    "summary": "Read the organization",
+    "responses": answers(400, 401, 403, 410, 503, s200=ORGANIZATION),
+}
+PATCH_ORGANIZATION: dict[str, Any] = {
+    "summary": "Rename the organization",
+    "request": {
+        "application/json": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {"name": {"type": "string"}},
+        }
+    },
+    "responses": answers(400, 401, 403, 409, 410, 415, 422, 503, s200=ORGANIZATION),
+}
+DELETE_ORGANIZATION: dict[str, Any] = {
+    "summary": "Delete the organization",
+    "request": {
+        "application/json": {
+            "type": "object",
+            "required": ["confirm"],
+            "properties": {
+                "confirm": {"type": "string", "description": "The slug."},
+                "purge": {"type": "boolean", "description": "Drop the data now, for good."},
+            },
+        }
+    },
+    "responses": answers(400, 401, 403, 409, 410, 415, 422, 503, s202=OPERATION),
+}

@@ -1,0 +1,186 @@
+"""Find a tenant. Reads only; a cached tenant is at most `TENANCY_CATALOG_TTL` old.
+
+The age of an entry counts from before its query was sent, so that the bound holds whatever the
+query took.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from tenancy.exceptions import ClusterUnavailable, OrganizationNotFound
+from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement
+from tenancy.names import Kind, PlacementAddress
+
+CACHE_MAX_TENANTS = 10_000
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """An organization as the current boundary: a snapshot of its catalog rows."""
+
+    id: UUID
+    name: str
+    slug: str
+    status: OrganizationStatus
+    plan: str
+    max_document_bytes: int
+    max_collections: int
+    created_at: datetime
+    pause_from: datetime | None
+    purge_after: datetime | None
+    epoch: int
+    address: PlacementAddress
+    collections: frozenset[str]
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether an announced pause has begun, by this machine's clock."""
+        return self.pause_from is not None and timezone.now() >= self.pause_from
+
+
+def embedded_uri_file() -> Path:
+    """Return where `serve` writes the URI of the embedded server while it runs."""
+    return cast(Path, settings.TENANTRY_HOME) / "mongod" / "uri"
+
+
+def default_uri() -> str:
+    """Return the URI of the default cluster, or raise ClusterUnavailable with what to do."""
+    if settings.MONGODB_URI:
+        return cast(str, settings.MONGODB_URI)
+    try:
+        return embedded_uri_file().read_text().strip()
+    except FileNotFoundError:
+        raise ClusterUnavailable(
+            "No MongoDB: the embedded server is not running and MONGODB_URI is not set.",
+            hint="Start the service with `make run`, or set MONGODB_URI.",
+        ) from None
+
+
+def cluster_address(cluster: Cluster) -> tuple[str, str]:
+    """Return the URI and database of a cluster."""
+    return default_uri(), cast(str, settings.TENANCY_DATABASE)
+
+
+def address_of(placement: Placement) -> PlacementAddress:
+    """Return a placement row as the data plane's plain value."""
+    uri, database = cluster_address(placement.cluster)
+    return PlacementAddress(
+        cast(Kind, placement.kind), placement.cluster.alias, database, placement.namespace, uri
+    )
+
+
+def _snapshot(row: Organization) -> Tenant:
+    return Tenant(
+        id=row.pk,
+        name=row.name,
+        slug=row.slug or "",
+        status=OrganizationStatus(row.status),
+        plan=row.plan.code,
+        max_document_bytes=row.plan.max_document_bytes,
+        max_collections=row.plan.max_collections,
+        created_at=row.created_at,
+        pause_from=row.pause_from,
+        purge_after=row.purge_after,
+        epoch=row.placement.epoch,
+        address=address_of(row.placement),
+        collections=frozenset(collection.name for collection in row.collections.all()),
+    )
+
+
+def read_tenant(organization_id: UUID) -> Tenant:
+    """Read a tenant from the catalog now. Raises OrganizationNotFound; a tombstone is not found."""
+    rows = Organization.objects.existing().select_related("plan", "placement__cluster")
+    row = rows.prefetch_related("collections").filter(pk=organization_id).first()
+    if row is None:
+        raise OrganizationNotFound
+    return _snapshot(row)
+
+
+class TenantCache:
+    """Tenants by id, at most `CACHE_MAX_TENANTS`, each with the time it was asked for."""
+
+    def __init__(self, read: Callable[[UUID], Tenant]) -> None:
+        self._read = read
+        self._entries: OrderedDict[UUID, tuple[float, Tenant]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._changed = 0.0
+
+    def get(self, organization_id: UUID, max_age: float) -> Tenant:
+        """Return the tenant, read again when the entry is older than `max_age` seconds."""
+        entry = self._entries.get(organization_id)
+        asked = time.monotonic()
+        if entry is not None and asked - entry[0] < max_age:
+            return entry[1]
+        tenant = self._read(organization_id)
+        with self._lock:
+            self._keep(organization_id, asked, tenant)
+        return tenant
+
+    def _keep(self, organization_id: UUID, asked: float, tenant: Tenant) -> None:
+        newest = self._entries.get(organization_id)
+        if asked < self._changed or (newest is not None and newest[0] > asked):
+            return  # what was read may be from before a change made meanwhile
+        self._entries[organization_id] = (asked, tenant)
+        self._entries.move_to_end(organization_id)
+        while len(self._entries) > CACHE_MAX_TENANTS:
+            self._entries.popitem(last=False)
+
+    def forget(self, organization_id: UUID) -> None:
+        """Drop the entry, after a change made in this process."""
+        with self._lock:
+            self._changed = time.monotonic()
+            self._entries.pop(organization_id, None)
+
+    def clear(self) -> None:
+        """Drop everything, as a new process would have it."""
+        with self._lock:
+            self._changed = time.monotonic()
+            self._entries.clear()
+
+
+_cache = TenantCache(read_tenant)
+
+
+def get_tenant(organization_id: UUID, *, max_age: float | None = None) -> Tenant:
+    """Return a tenant at most `max_age` (default: the TTL) seconds old, or raise NotFound."""
+    age = settings.TENANCY_CATALOG_TTL if max_age is None else max_age
+    return _cache.get(organization_id, age)
+
+
+def forget_tenant(organization_id: UUID) -> None:
+    """Make the next `get_tenant` of this process read the catalog."""
+    _cache.forget(organization_id)
+
+
+def clear_cache() -> None:
+    """Forget every tenant."""
+    _cache.clear()
+
+
+def find_organization(slug: str) -> Organization | None:
+    """Return the organization that has this slug now, or None."""
+    return Organization.objects.existing().filter(slug=slug).first()
+
+
+def get_organization(slug: str) -> Organization:
+    """Return the organization that has this slug now, or raise OrganizationNotFound."""
+    row = find_organization(slug)
+    if row is None:
+        raise OrganizationNotFound(f"There is no organization “{slug}”.")
+    return row
+
+
+def declared_collections(organization_id: UUID) -> list[str]:
+    """Return the names of an organization's logical collections, sorted."""
+    rows = Collection.objects.filter(organization_id=organization_id)
+    return sorted(rows.values_list("name", flat=True))

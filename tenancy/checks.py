@@ -1,0 +1,70 @@
+"""System checks: a wrong setting is named before it does harm."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+from tenancy.names import DATABASE_MAX_BYTES, NAMINGS
+from tenancy.operations import KINDS
+
+CATALOG_TTL_MAX_SECONDS = 5.0
+
+
+def _positive(name: str) -> bool:
+    return bool(getattr(settings, name) > 0)
+
+
+# id -> (what must hold, what to say if it does not)
+SETTINGS: dict[str, tuple[Callable[[], bool], str]] = {
+    "tenancy.E001": (
+        lambda: settings.TENANCY_NAMING in NAMINGS,
+        f"TENANCY_NAMING is one of {', '.join(NAMINGS)}.",
+    ),
+    "tenancy.E002": (
+        lambda: 0 < settings.TENANCY_CATALOG_TTL <= CATALOG_TTL_MAX_SECONDS,
+        f"TENANCY_CATALOG_TTL is more than 0 and at most {CATALOG_TTL_MAX_SECONDS} seconds.",
+    ),
+    "tenancy.E003": (
+        lambda: _positive("TENANCY_OPERATION_TIMEOUT"),
+        "TENANCY_OPERATION_TIMEOUT is a positive number of seconds.",
+    ),
+    "tenancy.E004": (
+        lambda: (
+            0 < len(settings.TENANCY_DATABASE.encode()) <= DATABASE_MAX_BYTES
+            and not set(settings.TENANCY_DATABASE) & set('/\\. "$*<>:|?\0')
+            and settings.TENANCY_DATABASE not in {"admin", "config", "local"}
+        ),
+        "TENANCY_DATABASE is a database name of 1 to 63 bytes, not one of MongoDB's own.",
+    ),
+    "tenancy.E005": (
+        lambda: _positive("TENANTRY_PROCESSES") and _positive("TENANTRY_THREADS"),
+        "TENANTRY_PROCESSES and TENANTRY_THREADS are at least 1.",
+    ),
+    "tenancy.E006": (
+        lambda: not (settings.TENANTRY_PRODUCTION and settings.TENANTRY_FAILPOINT),
+        "TENANTRY_FAILPOINT ends the process on purpose; unset it in production.",
+    ),
+    "tenancy.E007": (
+        lambda: not settings.TENANTRY_FAILPOINT or settings.TENANTRY_FAILPOINT in fail_points(),
+        "TENANTRY_FAILPOINT is no <kind>.<step> that `show_operations --steps` lists.",
+    ),
+    "tenancy.E008": (
+        lambda: not settings.MONGODB_URI or settings.MONGODB_URI.startswith("mongodb"),
+        "MONGODB_URI begins with mongodb:// or mongodb+srv://.",
+    ),
+}
+
+
+def fail_points() -> list[str]:
+    """Return every `<kind>.<step>` at which an operation can be interrupted on purpose."""
+    import tenancy.lifecycle  # noqa: F401 -- registers the kinds
+
+    return [f"{kind.name}.{step.name}" for kind in KINDS.values() for step in kind.steps]
+
+
+@register()
+def check_settings(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Return an error for each setting that does not hold."""
+    return [Error(message, id=id_) for id_, (holds, message) in SETTINGS.items() if not holds()]

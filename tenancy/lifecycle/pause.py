@@ -1,0 +1,41 @@
+"""Announce a pause, so that it begins everywhere at once and lasts only as long as its work."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.utils import timezone
+
+from tenancy import catalog
+from tenancy.exceptions import TenantBusy
+from tenancy.models import Organization
+
+# Clocks of different machines may differ by this much (DESIGN: bounded staleness).
+CLOCK_SKEW_SECONDS = 0.1
+ANNOUNCE_ATTEMPTS = 20
+
+
+def pause_lead_seconds() -> float:
+    """Return how long before its beginning a pause is announced."""
+    return float(settings.TENANCY_CATALOG_TTL) + CLOCK_SKEW_SECONDS
+
+
+def announce_pause(organization: Organization) -> None:
+    """Announce a pause: every process has re-read the row at least once when it begins.
+
+    A commit that took longer than the allowance would leave somebody uninformed, so the
+    announcement is then made again.
+    """
+    for _ in range(ANNOUNCE_ATTEMPTS):
+        asked = timezone.now()
+        pause_from = asked + timedelta(seconds=pause_lead_seconds())
+        Organization.objects.filter(pk=organization.pk).update(pause_from=pause_from)
+        catalog.forget_tenant(organization.pk)
+        if (timezone.now() - asked).total_seconds() <= CLOCK_SKEW_SECONDS:
+            return
+    raise TenantBusy("The catalog is too slow to announce a pause in time.")
+
+
+def end_pause(organization: Organization) -> None:
+    """Let data requests go on."""
+    Organization.objects.filter(pk=organization.pk).update(pause_from=None)
+    catalog.forget_tenant(organization.pk)

@@ -1,0 +1,247 @@
+"""Rename an organization: at once where the namespace stays, else by the protocol below.
+
+reserve the slug -> announce a pause -> rename the collections -> fence the old names -> switch
+-> after one operation timeout, remove the fences.
+"""
+
+import time
+from contextlib import suppress
+from typing import Any, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from tenancy import catalog
+from tenancy.audit import record_event
+from tenancy.exceptions import ClusterUnavailable, Conflict, NameTaken, OperationRunning
+from tenancy.lifecycle.creation import OnReserve
+from tenancy.lifecycle.pause import announce_pause, end_pause, pause_lead_seconds
+from tenancy.lifecycle.slugs import release_slug, reserve_slug, retire_slug
+from tenancy.lifecycle.states import lock_organization
+from tenancy.models import Operation, Organization, OrganizationStatus, Placement
+from tenancy.mongo import provisioning
+from tenancy.names import (
+    COLLECTION_NAME,
+    Kind as PlacementKind,
+    Naming,
+    PlacementAddress,
+    clean_name,
+    namespace_for,
+    slug_of,
+)
+from tenancy.operations import (
+    Kind,
+    Run,
+    Step,
+    begin_operation,
+    cancel_operations,
+    end_operation,
+    fail_point_reserved,
+    register_kind,
+    run_steps,
+)
+
+RENAMABLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
+TAKE_OVER_SECONDS = 2.0
+TAKE_OVER_POLL_SECONDS = 0.05
+
+
+def rename_organization(
+    organization_id: UUID,
+    name: str,
+    *,
+    by: str,
+    on_reserve: OnReserve | None = None,
+    pointer: str = "/name",
+) -> Organization:
+    """Rename an organization; the rename is finished when this returns.
+
+    `on_reserve` is called in the transaction that wins the name. Raises InvalidName, NameTaken,
+    OperationRunning, what an organization that is not served gets, or ClusterUnavailable; then
+    the old name still holds.
+    """
+    name = clean_name(name, pointer=pointer)
+    slug = slug_of(name, pointer=pointer)
+    deadline = time.monotonic() + TAKE_OVER_SECONDS
+    while True:
+        with suppress(_FenceBusy):
+            run = _begin(organization_id, name, slug, by=by, on_reserve=on_reserve)
+            break
+        if time.monotonic() > deadline:
+            raise OperationRunning
+        time.sleep(TAKE_OVER_POLL_SECONDS)
+    catalog.forget_tenant(organization_id)
+    if run is not None:
+        fail_point_reserved(RENAME)
+        run_steps(run)
+    return Organization.objects.select_related("placement").get(pk=organization_id)
+
+
+class _FenceBusy(Exception):
+    """A runner is just removing the fence of an earlier rename; that takes milliseconds."""
+
+
+def _begin(
+    organization_id: UUID, name: str, slug: str, *, by: str, on_reserve: OnReserve | None
+) -> Run | None:
+    """Reserve everything in one transaction. Return the run, or None if all is done with that."""
+    with transaction.atomic():
+        organization = lock_organization(organization_id, *RENAMABLE)
+        if on_reserve is not None:
+            on_reserve(organization)
+        if organization.name == name:
+            return None
+        is_return = slug != organization.slug and reserve_slug(organization, slug)
+        params = _plan(organization, name, slug) | {"is_return": is_return}
+        run = begin_operation(RENAME, organization, params, by=by)
+        if params["old_namespace"] != params["new_namespace"]:
+            _take_over_fences(organization, params["new_namespace"])
+            return run
+        _switch_rows(run)
+        end_operation(run)
+        return None
+
+
+def _plan(organization: Organization, name: str, slug: str) -> dict[str, Any]:
+    placement = organization.placement
+    naming = cast(Naming, settings.TENANCY_NAMING)
+    kind = cast(PlacementKind, placement.kind)
+    return {
+        "old_name": organization.name,
+        "new_name": name,
+        "old_slug": organization.slug,
+        "new_slug": slug,
+        "old_namespace": placement.namespace,
+        "new_namespace": namespace_for(organization.pk, slug, naming=naming, kind=kind),
+        "epoch": placement.epoch,
+    }
+
+
+def _take_over_fences(organization: Organization, namespace: str) -> None:
+    """End earlier renames that still guard a name the organization now goes back to."""
+    guards = {"kind": RENAME.name, "blocking": False, "params__old_namespace": namespace}
+    cancel_operations(organization, **guards)
+    if Operation.objects.open().filter(organization=organization, **guards).exists():
+        raise _FenceBusy
+
+
+def _addresses(run: Run) -> tuple[PlacementAddress, PlacementAddress]:
+    address = catalog.address_of(run.organization.placement)
+    return address.at(run.params["old_namespace"]), address.at(run.params["new_namespace"])
+
+
+def _real_collections(address: PlacementAddress) -> list[str]:
+    """Return the logical names under a namespace that are collections, not fences or strays."""
+    found = provisioning.list_namespace(address)
+    return [
+        logical
+        for logical, physical in found.items()
+        if not physical.is_view and COLLECTION_NAME.fullmatch(logical)
+    ]
+
+
+def _pause(run: Run) -> None:
+    """Make sure that the new namespace is free and the old one complete; announce the pause."""
+    old, new = _addresses(run)
+    for logical in _real_collections(new):
+        if run.params["is_return"]:  # a straggler's, from when this was the organization's name
+            provisioning.rescue_stragglers(old, new.physical(logical), old.physical(logical))
+        elif provisioning.has_documents(new, logical):
+            raise NameTaken("The name cannot be used: data of unknown origin lies in its place.")
+        else:
+            provisioning.drop_physical(new, new.physical(logical))
+    for logical in catalog.declared_collections(run.organization.pk):
+        provisioning.create_collection(old, logical)
+    announce_pause(run.organization)
+
+
+def _rename_collections(run: Run) -> None:
+    old, new = _addresses(run)
+    _move_all(run, old, new)
+
+
+def _move_all(run: Run, old: PlacementAddress, new: PlacementAddress) -> None:
+    for logical in _real_collections(old):
+        run.assert_lease()
+        provisioning.move_collection(old, old.physical(logical), new.physical(logical))
+
+
+def _fence(run: Run) -> None:
+    old, new = _addresses(run)
+    for logical in _real_collections(new):
+        run.assert_lease()
+        provisioning.fence_collection(old, old.physical(logical), new.physical(logical))
+
+
+def _switch(run: Run) -> None:
+    with transaction.atomic():
+        _switch_rows(run)
+    catalog.forget_tenant(run.organization.pk)
+
+
+def _switch_rows(run: Run) -> None:
+    """Change name, slug and namespace in one transaction. A repeat finds the epoch gone by."""
+    params, organization = run.params, run.organization
+    current = Placement.objects.filter(organization=organization, epoch=params["epoch"])
+    moved = int(params["old_namespace"] != params["new_namespace"])
+    if not current.update(namespace=params["new_namespace"], epoch=F("epoch") + moved):
+        return
+    Organization.objects.filter(pk=organization.pk).update(
+        name=params["new_name"], slug=params["new_slug"], pause_from=None, updated_at=timezone.now()
+    )
+    if params["old_slug"] != params["new_slug"]:
+        retire_slug(organization, params["old_slug"])
+    changed = {key: params[key] for key in ("old_slug", "new_slug")}
+    record_event(organization, "organization.renamed", by=run.operation.by, **changed)
+
+
+def _unfence(run: Run) -> None:
+    """Remove the fences; carry over what a process that slept may have written meanwhile."""
+    old, _ = _addresses(run)
+    home = catalog.address_of(run.organization.placement)
+    for logical, physical in provisioning.list_namespace(old).items():
+        run.assert_lease()
+        if physical.is_view:
+            provisioning.drop_fence(old, physical.name)
+        elif COLLECTION_NAME.fullmatch(logical):
+            provisioning.rescue_stragglers(home, physical.name, home.physical(logical))
+
+
+def _undo(run: Run) -> None:
+    """Bring everything back under the old name and free the new one."""
+    params, organization = run.params, run.organization
+    if run.operation.step != "reserve":  # before that, no collection was touched
+        old, new = _addresses(run)
+        _move_all(run, new, old)
+    with transaction.atomic():
+        end_pause(organization)
+        if params["old_slug"] != params["new_slug"]:
+            forget = retire_slug if params["is_return"] else release_slug
+            forget(organization, params["new_slug"])
+        record_event(
+            organization, "organization.rename_failed", by=run.operation.by,
+            new_slug=params["new_slug"], reason=run.operation.error,
+        )  # fmt: skip
+
+
+def _fence_seconds() -> float:
+    return float(settings.TENANCY_OPERATION_TIMEOUT)
+
+
+RENAME = register_kind(
+    Kind(
+        "rename",
+        (
+            Step("reserve", lambda run: None),
+            Step("pause", _pause, final=(ClusterUnavailable, Conflict)),
+            Step("rename_collections", _rename_collections, delay=pause_lead_seconds),
+            Step("fence", _fence),
+            Step("switch", _switch),
+            Step("unfence", _unfence, delay=_fence_seconds, trailing=True),
+        ),
+        undo=_undo,
+    )
+)

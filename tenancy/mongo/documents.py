@@ -1,0 +1,249 @@
+"""TenantCollection: the only handle to tenant documents.
+
+Every document carries `_meta: {rev, created_at, updated_at, by}`. One without it, put there by
+somebody else, reads as revision 0.
+"""
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from bson import ObjectId, encode
+from bson.datetime_ms import DatetimeMS
+from pymongo import ReturnDocument
+from pymongo.collection import Collection
+from pymongo.errors import DuplicateKeyError
+
+from tenancy.exceptions import (
+    AlreadyExists,
+    DocumentNotFound,
+    FieldError,
+    PayloadTooLarge,
+    PreconditionFailed,
+    RevisionConflict,
+    ValidationFailed,
+)
+from tenancy.mongo.clients import Document, get_database
+from tenancy.mongo.errors import driver_errors, duplicate_fields
+from tenancy.mongo.merge_patch import apply_merge_patch
+from tenancy.names import PlacementAddress
+
+PATCH_ATTEMPTS = 32
+PATCH_BACKOFF_SECONDS = 0.002
+FIRST_REVISION = 1
+PAGE_MAX_DOCUMENTS = 1_000
+
+
+@dataclass(frozen=True)
+class IfMatch:
+    """Write only if the document is there, at one of `revisions`; None stands for any."""
+
+    revisions: frozenset[int] | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some documents in `_id` order, and whether there are more."""
+
+    documents: list[Document]
+    has_more: bool
+
+
+def revision_of(document: Document) -> int:
+    """Return the revision of a stored document; 0 for one that has none."""
+    revision = document.get("_meta", {}).get("rev", 0)
+    return revision if isinstance(revision, int) else 0
+
+
+def _now() -> DatetimeMS:
+    return DatetimeMS(time.time_ns() // 1_000_000)
+
+
+def _filter(document_id: Any, if_match: IfMatch | None) -> Document:
+    if if_match is None or if_match.revisions is None:
+        return {"_id": document_id}
+    # null stands for documents that have no `_meta`: they are at revision 0
+    wanted: list[int | None] = [*if_match.revisions]
+    return {"_id": document_id, "_meta.rev": {"$in": wanted + [None] * (0 in wanted)}}
+
+
+def _shown(document: Document) -> Document:
+    """Return the document as clients see it: `_meta` last, without who wrote it."""
+    meta = document.pop("_meta", None) or {"rev": 0}
+    meta.pop("by", None)
+    document["_meta"] = meta
+    return document
+
+
+class TenantCollection:
+    """One logical collection of one tenant, at one placement.
+
+    Raises StalePlacement when MongoDB says that the placement has moved on: `tenancy.access`
+    repeats the call at the new one.
+    """
+
+    def __init__(self, address: PlacementAddress, logical: str, *, by: str, max_bytes: int) -> None:
+        self._address = address
+        self._name = address.physical(logical)
+        self._by = by
+        self._max_bytes = max_bytes
+
+    @property
+    def _collection(self) -> Collection[Document]:
+        return get_database(self._address)[self._name]
+
+    def get(self, document_id: Any) -> Document:
+        """Return a document, or raise DocumentNotFound. One command."""
+        return _shown(self._read(document_id))
+
+    def list_page(self, *, limit: int, after: Any = None) -> Page:
+        """Return at most `limit` (1..1000) documents in `_id` order, after the given `_id`.
+
+        `min` and `hint` walk the index itself: a `$gt` filter would see only ids of one BSON type.
+        """
+        with driver_errors(writing=False):
+            query = {} if after is None else {"_id": {"$ne": after}}
+            cursor = self._collection.find(query, sort=[("_id", 1)], limit=limit + 1)
+            if after is not None:
+                cursor = cursor.min([("_id", after)]).hint([("_id", 1)])
+            found = list(cursor.batch_size(limit + 1))
+        return Page([_shown(document) for document in found[:limit]], len(found) > limit)
+
+    def insert(self, fields: Document) -> Document:
+        """Store a new document; an `_id` is made if it has none. Raises AlreadyExists."""
+        now = _now()
+        meta = {"rev": FIRST_REVISION, "created_at": now, "updated_at": now, "by": self._by}
+        document = {"_id": fields.get("_id", ObjectId()), **fields, "_meta": meta}
+        self._check_size(document)
+        with driver_errors(writing=True):
+            self._collection.insert_one(document)
+        return _shown(document)
+
+    def create(self, document_id: Any, fields: Document) -> Document:
+        """Store a document under an id that must be free, else raise PreconditionFailed."""
+        try:
+            return self.insert(_with_id(document_id, fields))
+        except AlreadyExists as error:
+            if [problem.pointer for problem in error.errors] != ["/_id"]:
+                raise
+            raise PreconditionFailed("A document with this id exists already.") from error
+
+    def replace(
+        self, document_id: Any, fields: Document, *, if_match: IfMatch | None = None
+    ) -> tuple[Document, bool]:
+        """Replace a document, or create it unless `if_match` is given: one atomic command.
+
+        Return it and whether it was created. Raises DocumentNotFound or PreconditionFailed.
+        """
+        fields, now = _with_id(document_id, fields), _now()
+        self._check_size(fields)
+        with driver_errors(writing=True):
+            before = self._replace_or_create(document_id, fields, now, if_match)
+        if before is None and if_match is not None:
+            self._explain_mismatch(document_id)
+        created_at = (before or {}).get("_meta", {}).get("created_at", now)
+        revision = revision_of(before) + 1 if before else FIRST_REVISION
+        meta = {"rev": revision, "created_at": created_at, "updated_at": now}
+        return {**fields, "_meta": meta}, before is None
+
+    def patch(
+        self, document_id: Any, patch: Document, *, if_match: IfMatch | None = None
+    ) -> Document:
+        """Apply an RFC 7396 merge patch by compare-and-set on the revision.
+
+        Raises DocumentNotFound, PreconditionFailed, or RevisionConflict when others keep winning.
+        """
+        changes = _with_id(document_id, patch)
+        for attempt in range(PATCH_ATTEMPTS):
+            current = self._read(document_id)
+            if if_match and revision_of(current) not in (
+                if_match.revisions or {revision_of(current)}
+            ):
+                self._explain_mismatch(document_id)
+            merged = self._swap(current, apply_merge_patch(current, changes))
+            if merged is not None:
+                return _shown(merged)
+            time.sleep(PATCH_BACKOFF_SECONDS * attempt * random.random())
+        raise RevisionConflict
+
+    def delete(self, document_id: Any, *, if_match: IfMatch | None = None) -> None:
+        """Delete a document. Raises DocumentNotFound or PreconditionFailed."""
+        with driver_errors(writing=True):
+            result = self._collection.delete_one(_filter(document_id, if_match))
+        if not result.deleted_count:
+            self._explain_mismatch(document_id)
+
+    def _read(self, document_id: Any) -> Document:
+        with driver_errors(writing=False):
+            document = self._collection.find_one({"_id": document_id})
+        if document is None:
+            raise DocumentNotFound
+        return document
+
+    def _replace_or_create(
+        self, document_id: Any, fields: Document, now: DatetimeMS, if_match: IfMatch | None
+    ) -> Document | None:
+        """Return what was there before (its `_id` and `_meta`), or None."""
+        meta = {
+            "rev": {"$add": [{"$ifNull": ["$_meta.rev", 0]}, 1]},
+            "created_at": {"$ifNull": ["$_meta.created_at", now]},
+            "updated_at": now,
+            "by": {"$literal": self._by},
+        }
+        for is_last in (False, True):
+            try:
+                return self._collection.find_one_and_update(
+                    _filter(document_id, if_match),
+                    [{"$replaceWith": {"$mergeObjects": [{"$literal": fields}, {"_meta": meta}]}}],
+                    projection={"_meta": 1},
+                    upsert=if_match is None,
+                    return_document=ReturnDocument.BEFORE,
+                )
+            except DuplicateKeyError as error:
+                # Two creators at once: the one that lost finds the document and replaces it.
+                if is_last or duplicate_fields(error) != ["_id"]:
+                    raise
+        return None
+
+    def _swap(self, current: Document, merged: Document) -> Document | None:
+        """Replace `current` by `merged` if it is still at its revision, else return None."""
+        before = current.get("_meta") or {}
+        now = _now()
+        merged["_meta"] = {
+            "rev": revision_of(current) + 1,
+            "created_at": before.get("created_at", now),
+            "updated_at": now,
+            "by": self._by,
+        }
+        self._check_size(merged)
+        unchanged = IfMatch(frozenset({revision_of(current)}))
+        with driver_errors(writing=True):
+            result = self._collection.replace_one(_filter(current["_id"], unchanged), merged)
+        return merged if result.matched_count else None
+
+    def _explain_mismatch(self, document_id: Any) -> NoReturn:
+        """Raise DocumentNotFound, or PreconditionFailed with the current revision."""
+        revision = revision_of(self._read(document_id))
+        raise PreconditionFailed(
+            f"The document is at revision {revision}.", extra={"current": f'"r{revision}"'}
+        )
+
+    def _check_size(self, document: Document) -> None:
+        size = len(encode(document))
+        if size > self._max_bytes:
+            raise PayloadTooLarge(
+                f"The document has {size:,} bytes; {self._max_bytes:,} are allowed."
+            )
+
+
+def _with_id(document_id: Any, fields: Document) -> Document:
+    """Return the fields with the id of the path first. Raises ValidationFailed if they differ."""
+    if "_id" in fields and not _same_id(fields["_id"], document_id):
+        message = "The _id in the body is not the one in the path. An _id never changes."
+        raise ValidationFailed(message, errors=[FieldError("/_id", "id_mismatch", message)])
+    return {"_id": document_id, **{key: fields[key] for key in fields if key != "_id"}}
+
+
+def _same_id(one: Any, other: Any) -> bool:
+    return bool(one == other) and isinstance(one, type(other)) | isinstance(other, type(one))

@@ -1,0 +1,109 @@
+"""PyMongoError -> TenancyError, in one place.
+
+Driver text never leaves: a duplicate-key message, for one, holds the other document's value.
+Server codes: https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_codes.yml
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bson.errors import BSONError
+from pymongo import errors as driver
+
+from tenancy.exceptions import (
+    AlreadyExists,
+    ClusterUnavailable,
+    Defect,
+    FieldError,
+    InvalidDocument,
+    OutcomeUnknown,
+    PayloadTooLarge,
+    QueryTimeout,
+    StalePlacement,
+    TenancyError,
+)
+
+NAMESPACE_NOT_FOUND = 26
+CURSOR_NOT_FOUND = 43
+NAMESPACE_EXISTS = 48
+MAX_TIME_MS_EXPIRED = 50
+COMMAND_NOT_SUPPORTED_ON_VIEW = 166
+INVALID_PIPELINE_OPERATOR = 168  # `min` on a view: a fence that was read through
+QUERY_PLAN_KILLED = 175
+BSON_OBJECT_TOO_LARGE = 10334
+DUPLICATE_KEY = 11000
+BACKGROUND_OPERATION_IN_PROGRESS = 12587
+
+STALE_CODES = frozenset(
+    {COMMAND_NOT_SUPPORTED_ON_VIEW, INVALID_PIPELINE_OPERATOR, QUERY_PLAN_KILLED, CURSOR_NOT_FOUND}
+)
+
+
+def duplicate_fields(error: driver.DuplicateKeyError) -> list[str]:
+    """Return the fields of the unique index that refused a write; `["_id"]` for the id."""
+    pattern = (error.details or {}).get("keyPattern") or {"_id": 1}
+    return list(pattern)
+
+
+def _already_exists(error: driver.DuplicateKeyError) -> AlreadyExists:
+    fields = duplicate_fields(error)
+    if fields == ["_id"]:
+        detail = "A document with this _id exists already."
+    else:
+        detail = f"Another document has the same {', '.join(fields)}."
+    return AlreadyExists(
+        detail, errors=[FieldError(f"/{name}", "already_exists", detail) for name in fields]
+    )
+
+
+def _lost_contact(*, writing: bool) -> TenancyError:
+    if writing:
+        return OutcomeUnknown()
+    return ClusterUnavailable()
+
+
+def _of_code(error: driver.OperationFailure, *, writing: bool) -> TenancyError:
+    if error.code in STALE_CODES:
+        return StalePlacement()
+    if error.code == MAX_TIME_MS_EXPIRED:
+        return OutcomeUnknown() if writing else QueryTimeout()
+    if error.code == BSON_OBJECT_TOO_LARGE:
+        return PayloadTooLarge("The document is larger than MongoDB stores (16 MiB).")
+    if error.has_error_label("RetryableWriteError"):
+        return _lost_contact(writing=writing)
+    return Defect()
+
+
+def translate(error: Exception, *, writing: bool) -> TenancyError:
+    """Return what a driver error means here.
+
+    `writing` says whether the call could have changed something: then no answer means *unknown*,
+    never "not done".
+    """
+    match error:
+        case driver.DuplicateKeyError():
+            return _already_exists(error)
+        case driver.ServerSelectionTimeoutError() | driver.WaitQueueTimeoutError():
+            return ClusterUnavailable()  # nothing was sent
+        case driver.WriteConcernError() | driver.WTimeoutError():
+            return OutcomeUnknown()
+        case driver.DocumentTooLarge():
+            return PayloadTooLarge("The document is larger than MongoDB stores (16 MiB).")
+        case driver.InvalidDocument() | BSONError() | OverflowError():
+            return InvalidDocument()
+        case driver.ConnectionFailure():
+            return _lost_contact(writing=writing)
+        case driver.PyMongoError() if error.timeout:
+            return OutcomeUnknown() if writing else QueryTimeout()
+        case driver.OperationFailure():
+            return _of_code(error, writing=writing)
+    return Defect()
+
+
+@contextmanager
+def driver_errors(*, writing: bool) -> Iterator[None]:
+    """Turn what the driver raises in the block into a TenancyError."""
+    try:
+        yield
+    except (driver.PyMongoError, BSONError, OverflowError) as error:
+        raise translate(error, writing=writing) from error

@@ -1,0 +1,217 @@
+"""Create, rename, fence and drop the collections of a namespace. Every call is safe to repeat.
+
+Placement kind `collection`: a namespace is a prefix in a database that other tenants share, so
+every function works on names that `tenancy.names` derived, and on nothing else.
+"""
+
+from dataclasses import dataclass
+
+from pymongo.collection import Collection
+from pymongo.database import Database
+from pymongo.errors import CollectionInvalid, OperationFailure
+
+from tenancy.exceptions import TenantBusy
+from tenancy.mongo.clients import Document, get_database
+from tenancy.mongo.errors import (
+    COMMAND_NOT_SUPPORTED_ON_VIEW,
+    NAMESPACE_EXISTS,
+    NAMESPACE_NOT_FOUND,
+    driver_errors,
+)
+from tenancy.names import PlacementAddress, logical_collection
+
+CARRY_BATCH = 500
+FENCE_ATTEMPTS = 100
+# `~` is in no logical name, so no tenant can have a collection of this name.
+STRAY_SUFFIX = ".~stray"
+
+
+@dataclass(frozen=True)
+class PhysicalCollection:
+    """What MongoDB has under one name: a collection, or a view on another one."""
+
+    name: str
+    view_on: str | None
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is a view: here, a fence at an old name."""
+        return self.view_on is not None
+
+
+def _list(database: Database[Document], condition: Document | None = None) -> list[Document]:
+    return list(database.list_collections(filter=condition or {}))
+
+
+def list_physical(
+    address: PlacementAddress, condition: Document | None = None
+) -> list[PhysicalCollection]:
+    """Return everything in the address's database, system collections left out."""
+    with driver_errors(writing=False):
+        rows = _list(get_database(address), condition)
+    return [
+        PhysicalCollection(row["name"], row.get("options", {}).get("viewOn"))
+        for row in sorted(rows, key=lambda row: str(row["name"]))
+        if not row["name"].startswith("system.")
+    ]
+
+
+def list_namespace(address: PlacementAddress) -> dict[str, PhysicalCollection]:
+    """Return what lies under the address's namespace, by logical name."""
+    prefix = address.namespace
+    # "." and "/" are neighbours in ASCII: the range is every name that begins with the prefix.
+    under = {"$or": [{"name": prefix}, {"name": {"$gt": f"{prefix}.", "$lt": f"{prefix}/"}}]}
+    found = list_physical(address, under)
+    return {str(logical_collection(prefix, physical.name)): physical for physical in found}
+
+
+def create_collection(address: PlacementAddress, logical: str) -> None:
+    """Create one collection of a namespace, if it is not there."""
+    with driver_errors(writing=True):
+        try:
+            get_database(address).create_collection(address.physical(logical))
+        except CollectionInvalid:
+            return  # the driver looked and found it
+        except OperationFailure as error:
+            if error.code != NAMESPACE_EXISTS:
+                raise
+
+
+def has_documents(address: PlacementAddress, logical: str) -> bool:
+    """Return whether a collection of the namespace holds any document."""
+    with driver_errors(writing=False):
+        collection = get_database(address)[address.physical(logical)]
+        return collection.find_one({}, {"_id": 1}) is not None
+
+
+def drop_namespace(address: PlacementAddress) -> int:
+    """Drop every collection and fence under the namespace. Return how many there were."""
+    found = list_namespace(address)
+    for physical in found.values():
+        drop_physical(address, physical.name)
+    return len(found)
+
+
+def drop_empty(address: PlacementAddress) -> None:
+    """Drop what lies under the namespace, except collections that hold a document."""
+    for logical, physical in list_namespace(address).items():
+        if physical.is_view or not has_documents(address, logical):
+            drop_physical(address, physical.name)
+
+
+def drop_physical(address: PlacementAddress, name: str) -> None:
+    """Drop one collection or view; silent when it is missing."""
+    with driver_errors(writing=True):
+        get_database(address).drop_collection(name)
+
+
+def _rename(address: PlacementAddress, old: str, new: str) -> bool:
+    """Rename a collection within its database; its indexes travel with it.
+
+    Return False if nothing real is at the old name: it has left before. An existing target is
+    never overwritten: the driver raises.
+    """
+    try:
+        get_database(address)[old].rename(new)
+    except OperationFailure as error:
+        # A view at the old name is a fence: the collection has already left.
+        if error.code in {NAMESPACE_NOT_FOUND, COMMAND_NOT_SUPPORTED_ON_VIEW}:
+            return False
+        raise
+    return True
+
+
+def move_collection(address: PlacementAddress, old: str, new: str) -> None:
+    """Bring the collection at `old` to `new`, whatever an interrupted earlier try has left.
+
+    The caller has made sure once that nothing foreign is at `new`; so what is there now is either
+    a fence of an earlier rename, or the collection itself, and then what is at `old` is a
+    straggler's.
+    """
+    with driver_errors(writing=True):
+        drop_fence(address, new)
+        try:
+            _rename(address, old, new)
+        except OperationFailure as error:
+            if error.code != NAMESPACE_EXISTS:
+                raise
+            rescue_stragglers(address, old, new)
+
+
+def rescue_stragglers(address: PlacementAddress, old: str, new: str) -> int:
+    """Carry over what stragglers inserted at an old name. Return the number of documents.
+
+    The stray collection is renamed aside first: what is at the old name by then is complete, and
+    what comes later makes a new stray, which the next call finds.
+    """
+    aside = new + STRAY_SUFFIX
+    with driver_errors(writing=True):
+        carried = _carry_over(address, aside, new)
+        if _rename(address, old, aside):
+            carried += _carry_over(address, aside, new)
+    return carried
+
+
+def fence_collection(address: PlacementAddress, old: str, new: str) -> int:
+    """Put a view at the old name on the new collection: reads pass, MongoDB refuses writes.
+
+    Return the number of stragglers' documents that had to be carried over first.
+    """
+    carried = 0
+    with driver_errors(writing=True):
+        for _ in range(FENCE_ATTEMPTS):
+            carried += rescue_stragglers(address, old, new)
+            if _create_view(address, old, new):
+                return carried
+    raise TenantBusy("Writes keep arriving at the old name.")
+
+
+def _create_view(address: PlacementAddress, name: str, view_on: str) -> bool:
+    try:
+        get_database(address).create_collection(name, viewOn=view_on, check_exists=False)
+    except OperationFailure as error:
+        if error.code != NAMESPACE_EXISTS:
+            raise
+        return _find_view_source(address, name) is not None
+    return True
+
+
+def _find_view_source(address: PlacementAddress, name: str) -> str | None:
+    rows = _list(get_database(address), {"name": name})
+    source: str | None = rows[0].get("options", {}).get("viewOn") if rows else None
+    return source
+
+
+def drop_fence(address: PlacementAddress, name: str) -> bool:
+    """Drop the view at an old name. Return False, and drop nothing, if it is not a view."""
+    with driver_errors(writing=True):
+        if _find_view_source(address, name) is None:
+            return False
+        get_database(address).drop_collection(name)
+    return True
+
+
+def _carry_over(address: PlacementAddress, source: str, target: str) -> int:
+    """Move every document of `source` to `target`, then drop `source`.
+
+    A stray document is the later, acknowledged write: it replaces an older one with the same
+    `_id` and continues its revisions.
+    """
+    database = get_database(address)
+    carried = 0
+    for stray in database[source].find({}, batch_size=CARRY_BATCH):
+        _carry_document(database[target], stray)
+        carried += 1
+    database.drop_collection(source)
+    return carried
+
+
+def _carry_document(target: Collection[Document], stray: Document) -> None:
+    fields = {key: value for key, value in stray.items() if key != "_meta"}
+    meta = {key: value for key, value in stray.get("_meta", {}).items() if key != "rev"}
+    revision = {"rev": {"$add": [{"$ifNull": ["$_meta.rev", 0]}, 1]}}
+    carried = [{"$literal": fields}, {"_meta": {"$mergeObjects": [{"$literal": meta}, revision]}}]
+    # A repeat after a crash finds its own work by the time of the write, and leaves it.
+    is_done = {"$eq": ["$_meta.updated_at", {"$literal": meta.get("updated_at")}]}
+    replacement = {"$cond": [is_done, "$$ROOT", {"$mergeObjects": carried}]}
+    target.update_one({"_id": stray["_id"]}, [{"$replaceWith": replacement}], upsert=True)

@@ -1,0 +1,139 @@
+"""Organization names -> slugs -> namespaces -> physical names. Pure: no settings, no database.
+
+A name is what people read, a slug is what makes it unique, a namespace is its physical prefix (or
+database) in MongoDB. Two names with one slug are one name.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+from uuid import UUID
+
+from anyascii import anyascii
+
+from tenancy.exceptions import CollectionNotFound, FieldError, InvalidName
+
+Kind = Literal["shared", "collection", "database", "cluster"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+Naming = Literal["name", "id"]
+NAMINGS: tuple[Naming, ...] = get_args(Naming)
+
+NAME_MAX_CHARACTERS = 100
+SLUG_MAX_CHARACTERS = 48
+NAMESPACE_PREFIX = "org_"
+MAIN = "main"
+COLLECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+# MongoDB: 255 bytes of "database.collection" on 4.4 and later, 63 bytes of a database name.
+# https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions
+NAMESPACE_MAX_BYTES = 255
+DATABASE_MAX_BYTES = 63
+
+# Words that would read as MongoDB's or this service's own in a log line, a URL or a shell.
+RESERVED_SLUGS = frozenset(
+    "admin api config default health livez local main metrics mongo none null operator org "
+    "readyz root shared static system tenantry test undefined www".split()
+)
+# With naming `id` a namespace is `org_` and 32 hex digits: no slug may look like one.
+_LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-f]{32}")
+_INVISIBLE_BUT_WRITTEN = "\u200c\u200d"  # Persian and many emoji need the two joiners
+
+
+def _invalid(message: str, pointer: str) -> InvalidName:
+    return InvalidName(message, errors=[FieldError(pointer, "invalid_name", message)])
+
+
+def _is_hidden(character: str) -> bool:
+    if character in _INVISIBLE_BUT_WRITTEN:
+        return False
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"}
+
+
+def clean_name(raw: str, *, pointer: str = "/name") -> str:
+    """Return the name as it is shown: NFKC, one space between words, 1..100 characters.
+
+    Raises InvalidName for control characters, marks that change the direction of text, and
+    anything else that a reader cannot see.
+    """
+    for position, character in enumerate(raw):
+        if _is_hidden(character):
+            where = f"U+{ord(character):04X} at position {position + 1}"
+            raise _invalid(f"The name holds an invisible character ({where}).", pointer)
+    name = " ".join(unicodedata.normalize("NFKC", raw).split())
+    if not name:
+        raise _invalid("The name is empty.", pointer)
+    if len(name) > NAME_MAX_CHARACTERS:
+        raise _invalid(
+            f"The name has {len(name)} characters; {NAME_MAX_CHARACTERS} are allowed.", pointer
+        )
+    return name
+
+
+def slug_of(name: str, *, pointer: str = "/name") -> str:
+    """Return the slug of a clean name: `[a-z0-9-]`, 1..48 characters.
+
+    Raises InvalidName when nothing readable is left, or the slug is reserved.
+    """
+    ascii_name = anyascii(unicodedata.normalize("NFKC", name).casefold()).lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name).strip("-")[:SLUG_MAX_CHARACTERS].rstrip("-")
+    if not slug:
+        raise _invalid("The name has no letter or digit to make an address from.", pointer)
+    if slug in RESERVED_SLUGS or _LOOKS_LIKE_AN_ID.fullmatch(slug):
+        raise _invalid(f"The name would have the address “{slug}”, which is reserved.", pointer)
+    return slug
+
+
+def namespace_for(organization_id: UUID, slug: str, *, naming: Naming, kind: Kind) -> str:
+    """Return the namespace: from the slug where people read it, else from the id."""
+    if naming == "name" and kind == "collection":
+        return namespace_of_slug(slug)
+    return NAMESPACE_PREFIX + organization_id.hex
+
+
+def namespace_of_slug(slug: str) -> str:
+    """Return the namespace that naming `name` gives a slug. One to one: slugs have no `_`."""
+    return NAMESPACE_PREFIX + slug.replace("-", "_")
+
+
+def check_collection_name(name: str) -> str:
+    """Return the logical collection name, or raise CollectionNotFound: no such one can exist."""
+    if not COLLECTION_NAME.fullmatch(name):
+        raise CollectionNotFound(
+            "A collection name is a lower-case letter, then up to 62 of a-z, 0-9, _ and -."
+        )
+    return name
+
+
+def physical_collection(namespace: str, logical: str) -> str:
+    """Return the name in MongoDB of a logical collection under a namespace prefix."""
+    return namespace if logical == MAIN else f"{namespace}.{logical}"
+
+
+def logical_collection(namespace: str, physical: str) -> str | None:
+    """Return the logical name of a physical one, or None if it is not under the namespace."""
+    if physical == namespace:
+        return MAIN
+    prefix = namespace + "."
+    return physical.removeprefix(prefix) if physical.startswith(prefix) else None
+
+
+@dataclass(frozen=True)
+class PlacementAddress:
+    """All the data plane needs to find a tenant's data: plain values, no catalog row.
+
+    `uri` may hold a password and is left out of every representation.
+    """
+
+    kind: Kind
+    cluster: str
+    database: str
+    namespace: str
+    uri: str = field(repr=False)
+
+    def physical(self, logical: str) -> str:
+        """Return the physical name of one of the tenant's collections."""
+        return physical_collection(self.namespace, logical)
+
+    def at(self, namespace: str) -> "PlacementAddress":
+        """Return the same place under another namespace."""
+        return PlacementAddress(self.kind, self.cluster, self.database, namespace, self.uri)
