@@ -1,5 +1,6 @@
 """From the Authorization header to who makes the request."""
 
+from typing import cast
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -39,6 +40,11 @@ def organization_claim(request: HttpRequest) -> UUID | None:
     except NotAuthenticated:
         return None
     return claims.organization_id if claims is not None else None
+
+
+def find_principal(request: Request) -> Principal | None:
+    """Return who makes the request, or None without a credential."""
+    return cast(Principal | None, request.user)
 
 
 class AccessTokenAuthentication(BaseAuthentication):

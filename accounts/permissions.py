@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from accounts.authentication import find_principal
 from accounts.exceptions import NotAuthenticated, PermissionDenied
 from accounts.roles import PUBLIC, allows
 
@@ -19,7 +20,7 @@ class DeclaredPermission(BasePermission):
         needed = getattr(view, "required", {}).get(view.action)
         if needed == PUBLIC:
             return True
-        principal = request.user
+        principal = find_principal(request)
         if principal is None:
             raise NotAuthenticated
         if needed is None or not allows(principal.role, needed):

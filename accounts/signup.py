@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import MaxLengthValidator, validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.exceptions import EmailTaken, InvalidCredentials, PermissionDenied
-from accounts.models import Membership, Session, User, normalize_email
+from accounts.models import EMAIL_MAX_CHARACTERS, Membership, Session, User, normalize_email
 from accounts.passwords import check_new_password, hash_password, matches
 from accounts.roles import Role
 from accounts.sessions import Device, open_session, revoke_sessions
@@ -34,8 +34,7 @@ def check_email(email: str, *, pointer: str = "/email") -> str:
     address = normalize_email(email)
     try:
         validate_email(address)
-        if len(address) > User._meta.get_field("email").max_length:  # noqa: SLF001
-            raise ValidationError("too long")
+        MaxLengthValidator(EMAIL_MAX_CHARACTERS)(address)
     except ValidationError as error:
         message = "This is not an e-mail address."
         raise ValidationFailed(

@@ -12,7 +12,7 @@ from typing import Any
 
 import environ
 
-env = environ.Env()
+env = environ.Env()  # type: ignore[no-untyped-call]
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
 

@@ -50,13 +50,13 @@ class Tenant:
 
 def embedded_uri_file() -> Path:
     """Return where `serve` writes the URI of the embedded server while it runs."""
-    return cast(Path, settings.TENANTRY_HOME) / "mongod" / "uri"
+    return settings.TENANTRY_HOME / "mongod" / "uri"
 
 
 def default_uri() -> str:
     """Return the URI of the default cluster, or raise ClusterUnavailable with what to do."""
     if settings.MONGODB_URI:
-        return cast(str, settings.MONGODB_URI)
+        return settings.MONGODB_URI
     try:
         return embedded_uri_file().read_text().strip()
     except FileNotFoundError:
@@ -68,7 +68,7 @@ def default_uri() -> str:
 
 def cluster_address(cluster: Cluster) -> tuple[str, str]:
     """Return the URI and database of a cluster."""
-    return default_uri(), cast(str, settings.TENANCY_DATABASE)
+    return default_uri(), settings.TENANCY_DATABASE
 
 
 def address_of(placement: Placement) -> PlacementAddress:

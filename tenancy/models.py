@@ -69,7 +69,7 @@ class Organization(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=NAME_MAX_CHARACTERS, blank=True)
-    slug = models.CharField(max_length=SLUG_MAX_CHARACTERS, null=True, unique=True)  # noqa: DJ001
+    slug = models.CharField(max_length=SLUG_MAX_CHARACTERS, null=True, unique=True)
     status = models.CharField(
         max_length=16, choices=OrganizationStatus.choices, default=OrganizationStatus.PROVISIONING
     )

@@ -31,8 +31,7 @@ DATABASE_MAX_BYTES = 63
 
 # Words that would read as MongoDB's or this service's own in a log line, a URL or a shell.
 RESERVED_SLUGS = frozenset(
-    "admin api config default health livez local main metrics mongo none null operator org "
-    "readyz root shared static system tenantry test undefined www".split()
+    ("admin", "api", "config", "local", "none", "null", "org", "system", "tenantry", "undefined")
 )
 # With naming `id` a namespace is `org_` and 32 hex digits: no slug may look like one.
 _LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-f]{32}")

@@ -1,6 +1,6 @@
 """The five routes that clients of many small services know; thin, and with the same guarantees."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -12,7 +12,7 @@ from rest_framework.viewsets import ViewSet
 from accounts.api import schema
 from accounts.api.auth import device_of
 from accounts.api.serializers import TEXT_MAX_INPUT, SecretField
-from accounts.authentication import AccessTokenAuthentication
+from accounts.authentication import AccessTokenAuthentication, find_principal
 from accounts.exceptions import NotAuthenticated, PermissionDenied
 from accounts.models import Membership, User
 from accounts.passwords import check_new_password, hash_password
@@ -109,7 +109,7 @@ class LegacyViewSet(ViewSet):
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["Deprecation"] = DEPRECATED_AT
         answer["Link"] = f'<{self.successor}>; rel="successor-version"'
-        return answer  # type: ignore[return-value]
+        return answer
 
 
 def represent(organization: Organization, admin_email: str | None = None) -> dict[str, Any]:
@@ -200,7 +200,8 @@ class GetLegacyViewSet(LegacyViewSet):
         organization = _find(name)
         if organization is None:
             raise OrganizationNotFound
-        is_own = request.user is not None and request.user.organization_id == organization.pk
+        member = find_principal(request)
+        is_own = member is not None and member.organization_id == organization.pk
         return Response(represent(organization, _admin_email(organization) if is_own else None))
 
 
@@ -221,6 +222,10 @@ class ManageLegacyViewSet(LegacyViewSet):
         check_served(tenant)
         return tenant
 
+    @property
+    def _principal(self) -> Principal:
+        return cast(Principal, find_principal(self.request))
+
     def _check_own(self, name: str, tenant: Tenant) -> None:
         """Raise unless the name is the tenant's: 403 for another's, 404 for nobody's."""
         if _slug(name) == tenant.slug:
@@ -236,7 +241,7 @@ class ManageLegacyViewSet(LegacyViewSet):
         form = validated(Changes, _input(request))
         new_name = self._new_name(form, tenant)
         email = check_email(form["email"]) if "email" in form else None
-        user = User.objects.get(pk=request.user.user_id)
+        user = User.objects.get(pk=self._principal.user_id)
         if "password" in form:
             check_new_password(form["password"], email=email or user.email)
         hashed = hash_password(form["password"]) if "password" in form else None
@@ -246,7 +251,7 @@ class ManageLegacyViewSet(LegacyViewSet):
                 change_own_account(user, organization, email=email, password_hash=hashed)
 
         organization = lifecycle.rename_organization(
-            tenant.id, new_name, by=request.user.actor, on_reserve=change_account,
+            tenant.id, new_name, by=self._principal.actor, on_reserve=change_account,
             pointer="/organization_name",
         )  # fmt: skip
         names = {"old_name": tenant.name, "new_name": organization.name}
@@ -276,5 +281,5 @@ class ManageLegacyViewSet(LegacyViewSet):
         given = _input(request)
         if "organization_name" in given:
             self._check_own(validated(NamedOrganization, given)["organization_name"], tenant)
-        lifecycle.delete_organization(tenant.id, by=request.user.actor, purge=True)
+        lifecycle.delete_organization(tenant.id, by=self._principal.actor, purge=True)
         return Response({"message": f"Organization '{tenant.name}' deleted successfully"})

@@ -39,7 +39,7 @@ SIGN_UP: dict[str, Any] = {
             email=_TEXT,
             password=_TEXT,
             name=_TEXT,
-        )  # fmt: skip
+        )
     ),
     "responses": answers(400, 409, 415, 422, 503, s201=_SIGNED_IN),
 }
@@ -50,10 +50,9 @@ LOG_IN: dict[str, Any] = {
     "responses": answers(400, 401, 403, 410, 415, 422, s200=_SIGNED_IN),
 }
 
-_LEGACY_FIELDS = {
-    name: _TEXT
-    for name in ("id", "organization_id", "organization_name", "collection_name", "created_at")
-}
+_LEGACY_FIELDS = dict.fromkeys(
+    ("id", "organization_id", "organization_name", "collection_name", "created_at"), _TEXT
+)
 _LEGACY = _object(message=_TEXT, **_LEGACY_FIELDS, organization=_object(**_LEGACY_FIELDS))
 _NAME = query("organization_name", "The name of the organization.")
 
@@ -69,7 +68,7 @@ LEGACY_CREATE: dict[str, Any] = {
             organization_name=_TEXT,
             email=_TEXT,
             password=_TEXT,
-        )  # fmt: skip
+        )
     ),
     "responses": answers(400, 415, 422, 503, s201=_LEGACY),
 }

@@ -24,7 +24,8 @@ _REVISION = re.compile(r"r(\d{1,18})")
 
 def actor_of(request: Request) -> str:
     """Return who acts, as `user:<id>`."""
-    return str(request.user.actor)
+    principal: Any = request.user
+    return str(principal.actor)
 
 
 def nearest(name: str, known: Collection[str]) -> str:

@@ -151,9 +151,9 @@ def query(name: str, description: str, kind: Any = OpenApiTypes.STR) -> OpenApiP
 
 _ID = OpenApiParameter(
     "document_id", OpenApiTypes.STR, "path",
-    description="24 hex digits are an ObjectId, else a string; `oid: str: int: uuid:` are explicit.",
+    description="24 hex digits: an ObjectId; else a string; `oid: str: int: uuid:` are explicit.",
 )  # fmt: skip
-_IF_MATCH = header("If-Match", 'Only at one of these revisions, such as `"r3"`; `*`: if it exists.')
+_IF_MATCH = header("If-Match", 'Only at one of these revisions, as `"r3"`; `*`: if it exists.')
 _USUAL = (400, 401, 403, 404, 410, 503)
 _BODY = {"application/json": DOCUMENT}
 

@@ -91,7 +91,7 @@ def _provision(run: Run) -> None:
 def _activate(run: Run) -> None:
     with transaction.atomic():
         waiting = Organization.objects.filter(
-            pk=run.operation.organization_id, status=OrganizationStatus.PROVISIONING
+            pk=run.organization_id, status=OrganizationStatus.PROVISIONING
         )
         if waiting.update(status=OrganizationStatus.ACTIVE):
             record_event(

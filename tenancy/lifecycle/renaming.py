@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from tenancy import catalog
+from tenancy import catalog, names
 from tenancy.audit import record_event
 from tenancy.exceptions import ClusterUnavailable, Conflict, NameTaken, OperationRunning
 from tenancy.lifecycle.creation import OnReserve
@@ -25,7 +25,6 @@ from tenancy.models import Operation, Organization, OrganizationStatus, Placemen
 from tenancy.mongo import provisioning
 from tenancy.names import (
     COLLECTION_NAME,
-    Kind as PlacementKind,
     Naming,
     PlacementAddress,
     clean_name,
@@ -108,7 +107,7 @@ def _begin(
 def _plan(organization: Organization, name: str, slug: str) -> dict[str, Any]:
     placement = organization.placement
     naming = cast(Naming, settings.TENANCY_NAMING)
-    kind = cast(PlacementKind, placement.kind)
+    kind = cast(names.Kind, placement.kind)
     return {
         "old_name": organization.name,
         "new_name": name,

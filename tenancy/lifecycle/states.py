@@ -7,8 +7,13 @@ from django.db import transaction
 
 from tenancy import catalog
 from tenancy.audit import record_event
-from tenancy.exceptions import OperationRunning, OrganizationDeleted, OrganizationNotFound
-from tenancy.exceptions import OrganizationSuspended, TenancyError
+from tenancy.exceptions import (
+    OperationRunning,
+    OrganizationDeleted,
+    OrganizationNotFound,
+    OrganizationSuspended,
+    TenancyError,
+)
 from tenancy.models import Organization, OrganizationStatus
 
 _REFUSALS: dict[str, type[TenancyError]] = {
@@ -46,7 +51,7 @@ def resume_organization(organization_id: UUID, *, by: str) -> bool:
     )  # fmt: skip
 
 
-def _change_status(  # noqa: PLR0913 -- private, and each of its two callers is one line
+def _change_status(
     organization_id: UUID, old: OrganizationStatus, new: OrganizationStatus,
     action: str, by: str, reason: str,
 ) -> bool:  # fmt: skip

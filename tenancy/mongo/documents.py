@@ -164,7 +164,7 @@ class TenantCollection:
             merged = self._swap(current, apply_merge_patch(current, changes))
             if merged is not None:
                 return _shown(merged)
-            time.sleep(PATCH_BACKOFF_SECONDS * attempt * random.random())
+            time.sleep(random.uniform(0, PATCH_BACKOFF_SECONDS * attempt))  # noqa: S311 -- jitter
         raise RevisionConflict
 
     def delete(self, document_id: Any, *, if_match: IfMatch | None = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bson.errors import BSONError
+from bson.errors import InvalidDocument as InvalidBsonDocument
 from pymongo import errors as driver
 
 from tenancy.exceptions import (
@@ -74,29 +75,40 @@ def _of_code(error: driver.OperationFailure, *, writing: bool) -> TenancyError:
     return Defect()
 
 
+# What a driver error says when it is neither a duplicate, nor a code, nor a lost connection.
+# The nearest class in an error's ancestry decides.
+_NOTHING_SENT = (driver.ServerSelectionTimeoutError, driver.WaitQueueTimeoutError)
+_UNCONFIRMED = (driver.WriteConcernError, driver.WTimeoutError)
+_NOT_BSON = (InvalidBsonDocument, BSONError, OverflowError)
+
+
 def translate(error: Exception, *, writing: bool) -> TenancyError:
     """Return what a driver error means here.
 
     `writing` says whether the call could have changed something: then no answer means *unknown*,
     never "not done".
     """
-    match error:
-        case driver.DuplicateKeyError():
-            return _already_exists(error)
-        case driver.ServerSelectionTimeoutError() | driver.WaitQueueTimeoutError():
-            return ClusterUnavailable()  # nothing was sent
-        case driver.WriteConcernError() | driver.WTimeoutError():
-            return OutcomeUnknown()
-        case driver.DocumentTooLarge():
-            return PayloadTooLarge("The document is larger than MongoDB stores (16 MiB).")
-        case driver.InvalidDocument() | BSONError() | OverflowError():
-            return InvalidDocument()
-        case driver.ConnectionFailure():
-            return _lost_contact(writing=writing)
-        case driver.PyMongoError() if error.timeout:
-            return OutcomeUnknown() if writing else QueryTimeout()
-        case driver.OperationFailure():
-            return _of_code(error, writing=writing)
+    if isinstance(error, driver.DuplicateKeyError):
+        return _already_exists(error)
+    if isinstance(error, driver.DocumentTooLarge):
+        return PayloadTooLarge("The document is larger than MongoDB stores (16 MiB).")
+    if isinstance(error, _NOT_BSON):
+        return InvalidDocument()
+    if isinstance(error, _NOTHING_SENT):
+        return ClusterUnavailable()
+    return _of_exchange(error, writing=writing)
+
+
+def _of_exchange(error: Exception, *, writing: bool) -> TenancyError:
+    """Return what an error means that came after something was sent."""
+    if isinstance(error, _UNCONFIRMED):
+        return OutcomeUnknown()
+    if isinstance(error, driver.ConnectionFailure):
+        return _lost_contact(writing=writing)
+    if isinstance(error, driver.PyMongoError) and error.timeout:
+        return OutcomeUnknown() if writing else QueryTimeout()
+    if isinstance(error, driver.OperationFailure):
+        return _of_code(error, writing=writing)
     return Defect()
 
 

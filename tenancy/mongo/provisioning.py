@@ -40,7 +40,7 @@ class PhysicalCollection:
 
 
 def _list(database: Database[Document], condition: Document | None = None) -> list[Document]:
-    return list(database.list_collections(filter=condition or {}))
+    return [dict(row) for row in database.list_collections(filter=condition or {})]
 
 
 def list_physical(

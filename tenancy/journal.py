@@ -1,0 +1,222 @@
+"""The rows of the journal: kinds of operations, and one runner's hold on one of them.
+
+A runner holds a lease, taken by compare-and-set; every change of the row is made under it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from tenancy.exceptions import (
+    LeaseLost,
+    OperationNotFound,
+    OperationRunning,
+    OrganizationNotFound,
+    TenancyError,
+)
+from tenancy.leases import is_dead, new_owner
+from tenancy.models import Operation, OperationStatus, Organization
+
+LEASE_SECONDS = 20.0
+# A destructive command is sent only while this much of the lease is left.
+LEASE_MARGIN_SECONDS = 8.0
+RESUME_MAX_OPERATIONS = 1_000
+
+
+def _no_delay() -> float:
+    return 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step. It runs `delay()` seconds after the one before it was recorded.
+
+    After an error of a type in `final` it is not tried again. A `trailing` step no longer blocks
+    other operations of the organization.
+    """
+
+    name: str
+    run: Callable[["Run"], None]
+    delay: Callable[[], float] = _no_delay
+    final: tuple[type[TenancyError], ...] = ()
+    trailing: bool = False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of operation. `undo` puts everything back after the last failed attempt."""
+
+    name: str
+    steps: tuple[Step, ...]
+    undo: Callable[["Run"], None] | None = None
+
+    def after(self, step: str) -> tuple[Step, ...]:
+        """Return the steps that follow the named one; all of them after ''."""
+        names = [candidate.name for candidate in self.steps]
+        return self.steps[names.index(step) + 1 :] if step else self.steps
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def register_kind(kind: Kind) -> Kind:
+    """Make a kind known to every runner of this process."""
+    KINDS[kind.name] = kind
+    return kind
+
+
+@dataclass
+class Run:
+    """One runner's hold on one operation."""
+
+    operation: Operation
+    lease_ends: float = field(default=0.0)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The operation's parameters, as they were when it was begun."""
+        params: dict[str, Any] = self.operation.params
+        return params
+
+    @property
+    def organization(self) -> Organization:
+        """The organization, read now."""
+        rows = Organization.objects.select_related("placement__cluster")
+        return rows.get(pk=self.organization_id)
+
+    @property
+    def organization_id(self) -> UUID:
+        """The organization's id. Raises OrganizationNotFound once its creation was undone."""
+        if self.operation.organization_id is None:
+            raise OrganizationNotFound
+        return self.operation.organization_id
+
+    def renew(self) -> None:
+        """Extend the lease. Raises LeaseLost if another runner has taken over."""
+        began = time.monotonic()
+        self.update(lease_until=_lease_end())
+        self.lease_ends = began + LEASE_SECONDS
+
+    def assert_lease(self) -> None:
+        """Call before a command that must not be sent by a runner that slept."""
+        if time.monotonic() > self.lease_ends - LEASE_MARGIN_SECONDS:
+            self.renew()
+
+    def update(self, **changes: Any) -> None:
+        """Change the row while the lease is held, or raise LeaseLost."""
+        row = self.operation
+        mine = Operation.objects.open().filter(pk=row.pk, lease_owner=row.lease_owner)
+        if not mine.update(updated_at=timezone.now(), **changes):
+            raise LeaseLost
+        for name, value in changes.items():
+            setattr(row, name, value)
+
+
+def _lease_end() -> datetime:
+    return timezone.now() + timedelta(seconds=LEASE_SECONDS)
+
+
+def begin_operation(
+    kind: Kind,
+    organization: Organization,
+    params: dict[str, Any],
+    *,
+    by: str,
+    leased: bool = True,
+    delay_seconds: float | None = None,
+) -> Run:
+    """Write the row of a new operation; the transaction this is called in is its first step.
+
+    With `leased`, the caller holds the lease and goes on with `run_steps` after the commit.
+    Raises OperationRunning while another operation blocks the organization.
+    """
+    began = time.monotonic()
+    if delay_seconds is None:
+        delay_seconds = kind.steps[1].delay() if len(kind.steps) > 1 else 0.0
+    row = Operation(
+        organization=organization,
+        kind=kind.name,
+        params=params,
+        step=kind.steps[0].name,
+        by=by,
+        attempts=1 if leased else 0,
+        status=OperationStatus.RUNNING if leased else OperationStatus.PENDING,
+        lease_owner=new_owner() if leased else "",
+        lease_until=_lease_end() if leased else None,
+        not_before=timezone.now() + timedelta(seconds=delay_seconds),
+    )
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError as error:
+        raise OperationRunning from error
+    return Run(row, began + LEASE_SECONDS)
+
+
+def claim_operation(operation_id: UUID) -> Run | None:
+    """Take the lease, or return None if the operation ended, is not due, or has a live runner."""
+    began, now = time.monotonic(), timezone.now()
+    row = Operation.objects.due(now).filter(pk=operation_id).first()
+    if row is None:
+        return None
+    if row.lease_until is not None and row.lease_until > now and not is_dead(row.lease_owner):
+        return None
+    unchanged = Operation.objects.open().filter(
+        pk=row.pk, lease_owner=row.lease_owner, lease_until=row.lease_until
+    )
+    won = unchanged.update(
+        lease_owner=new_owner(),
+        lease_until=_lease_end(),
+        status=OperationStatus.RUNNING,
+        attempts=F("attempts") + 1,
+        updated_at=now,
+    )
+    return Run(Operation.objects.get(pk=row.pk), began + LEASE_SECONDS) if won else None
+
+
+def get_operation(operation_id: UUID) -> Operation:
+    """Return an operation, or raise OperationNotFound."""
+    row = Operation.objects.filter(pk=operation_id).first()
+    if row is None:
+        raise OperationNotFound
+    return row
+
+
+def due_operations() -> list[UUID]:
+    """Return the ids of the operations that may run now, the longest due first; at most 1,000."""
+    due = Operation.objects.due(timezone.now()).values_list("pk", flat=True)
+    return list(due[:RESUME_MAX_OPERATIONS])
+
+
+def retry_operation(operation_id: UUID) -> Operation:
+    """Make a failed operation due again. Raises OperationRunning if another one blocks."""
+    failed = Operation.objects.filter(pk=operation_id, status=OperationStatus.FAILED)
+    try:
+        with transaction.atomic():
+            changed = failed.update(
+                status=OperationStatus.PENDING, attempts=0, blocking=True, ended_at=None,
+                not_before=timezone.now(), lease_until=None, error="",
+            )  # fmt: skip
+    except IntegrityError as error:
+        raise OperationRunning from error
+    if not changed:
+        raise OperationNotFound("There is no failed operation with this id.")
+    return get_operation(operation_id)
+
+
+def cancel_operations(organization: Organization, **conditions: Any) -> int:
+    """End pending operations of an organization that no runner holds. Return how many."""
+    now = timezone.now()
+    idle = Operation.objects.open().filter(
+        Q(lease_until=None) | Q(lease_until__lt=now), organization=organization, **conditions
+    )
+    return idle.update(
+        status=OperationStatus.CANCELLED, blocking=False, ended_at=now, lease_until=None
+    )

@@ -1,0 +1,179 @@
+"""The cast and the stage of every test.
+
+acme has alice (owner), bob (editor) and vera (viewer); globex has charlie (owner), the outsider.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.hashers import make_password
+from pymongo import MongoClient
+from pymongo.database import Database
+from rest_framework.test import APIClient
+
+from accounts.models import Membership, User
+from accounts.roles import Role
+from accounts.sessions import Device, forget_standings
+from accounts.signup import sign_in
+from tenancy import catalog, lifecycle
+from tenancy.models import Organization
+
+PASSWORD = "correct horse 9 battery"
+ACTOR = "command:test"
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Put the test catalog into a file: threads and processes share it as they do in service."""
+    from django.db import connections
+
+    name = settings.TENANTRY_HOME / "test-catalog.sqlite3"
+    connections["default"].settings_dict["TEST"]["NAME"] = str(name)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--mongo") == "mock":
+        reason = pytest.mark.skip(reason="--mongo=mock: the fake has not what this needs")
+        for item in items:
+            if "needs_mongod" in item.keywords or "mongo" not in Path(item.fspath).parts:
+                item.add_marker(reason)
+
+
+@pytest.fixture(autouse=True)
+def fake_mongod(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --mongo=mock, put the in-memory fake in the place of the driver's client."""
+    if request.config.getoption("--mongo") == "mock":
+        import mongomock
+
+        from tenancy.mongo import clients
+
+        client = mongomock.MongoClient()
+        monkeypatch.setattr(clients, "get_client", lambda uri: client)
+        monkeypatch.setattr(settings, "MONGODB_URI", "mongodb://fake")
+
+
+@pytest.fixture(autouse=True)
+def fresh_caches() -> Iterator[None]:
+    """No test sees what another one cached."""
+    catalog.clear_cache()
+    forget_standings()
+    yield
+    catalog.clear_cache()
+    forget_standings()
+
+
+@pytest.fixture(scope="session")
+def mongo_client(request: pytest.FixtureRequest) -> Iterator[MongoClient[dict[str, Any]]]:
+    """A client of the test's own, to look behind the product's back."""
+    with MongoClient(settings.MONGODB_URI) as client:
+        yield client
+
+
+@pytest.fixture
+def mongo(
+    db: None, transactional_db: None, mongo_client: MongoClient[dict[str, Any]]
+) -> Iterator[Database[dict[str, Any]]]:
+    """The tenants' database, empty before and after."""
+    mongo_client.drop_database(settings.TENANCY_DATABASE)
+    yield mongo_client[settings.TENANCY_DATABASE]
+    mongo_client.drop_database(settings.TENANCY_DATABASE)
+
+
+@pytest.fixture(params=["name", "id"])
+def naming(request: pytest.FixtureRequest, settings: Any) -> str:
+    """Run the test under both ways of naming."""
+    settings.TENANCY_NAMING = request.param
+    return str(request.param)
+
+
+@pytest.fixture
+def quick(settings: Any) -> None:
+    """Shorten what protocols wait for: what is tested is their order, not their length."""
+    settings.TENANCY_CATALOG_TTL = 0.05
+    settings.TENANCY_OPERATION_TIMEOUT = 1.2
+
+
+@dataclass
+class Cast:
+    """An organization and its people."""
+
+    organization: Organization
+    users: dict[str, User] = field(default_factory=dict)
+
+    @property
+    def id(self) -> Any:
+        return self.organization.pk
+
+    @property
+    def slug(self) -> str:
+        return str(self.organization.slug)
+
+    def client(self, who: str) -> APIClient:
+        """Return an HTTP client that is signed in as one of the people."""
+        membership = Membership.objects.get(user=self.users[who], organization=self.organization)
+        client = APIClient()
+        token = sign_in(self.users[who], membership, Device()).access_token
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        return client
+
+
+@cache
+def hashed_password() -> str:
+    """Return the hash of PASSWORD, computed once: argon2 is slow by design."""
+    return make_password(PASSWORD)
+
+
+def make_cast(name: str, people: dict[str, Role]) -> Cast:
+    """Create an organization with people."""
+    cast = Cast(Organization())
+
+    def add_people(organization: Organization) -> None:
+        for who, role in people.items():
+            user = User.objects.create(email=f"{who}@example.com", password=hashed_password())
+            Membership.objects.create(user=user, organization=organization, role=role)
+            cast.users[who] = user
+
+    cast.organization = lifecycle.create_organization(name, by=ACTOR, on_reserve=add_people)
+    return cast
+
+
+@pytest.fixture
+def acme(mongo: Any) -> Cast:
+    people = {"alice": Role.OWNER, "bob": Role.EDITOR, "vera": Role.VIEWER}
+    return make_cast("Acme", people)
+
+
+@pytest.fixture
+def globex(mongo: Any) -> Cast:
+    return make_cast("Globex", {"charlie": Role.OWNER})
+
+
+@pytest.fixture
+def alice(acme: Cast) -> APIClient:
+    return acme.client("alice")
+
+
+@pytest.fixture
+def bob(acme: Cast) -> APIClient:
+    return acme.client("bob")
+
+
+@pytest.fixture
+def vera(acme: Cast) -> APIClient:
+    return acme.client("vera")
+
+
+@pytest.fixture
+def charlie(globex: Cast) -> APIClient:
+    return globex.client("charlie")
+
+
+@pytest.fixture
+def nobody() -> APIClient:
+    """Someone without any credential."""
+    return APIClient()
