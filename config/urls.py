@@ -1,5 +1,7 @@
 """Every route of the product."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.urls import URLPattern, path, re_path
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
@@ -20,7 +22,7 @@ handler500 = "config.problems.server_error"
 DOCUMENTS = "api/v1/collections/<str:collection>/documents"
 
 
-def _api(route: str, viewset: type[ViewSet], name: str, **actions: str) -> URLPattern:
+def _api(route: str, viewset: type[ViewSet], name: str, **actions: Any) -> URLPattern:
     return path(route, viewset.as_view(actions), name=name)
 
 

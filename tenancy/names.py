@@ -36,6 +36,8 @@ RESERVED_SLUGS = frozenset(
 # With naming `id` a namespace is `org_` and 32 hex digits: no slug may look like one.
 _LOOKS_LIKE_AN_ID = re.compile(r"[0-9a-f]{32}")
 _INVISIBLE_BUT_WRITTEN = "\u200c\u200d"  # Persian and many emoji need the two joiners
+# Letters and marks of other categories that are drawn as nothing.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
 
 
 def _invalid(message: str, pointer: str) -> InvalidName:
@@ -45,7 +47,7 @@ def _invalid(message: str, pointer: str) -> InvalidName:
 def _is_hidden(character: str) -> bool:
     if character in _INVISIBLE_BUT_WRITTEN:
         return False
-    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"}
+    return character in _BLANK or unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
 def clean_name(raw: str, *, pointer: str = "/name") -> str:

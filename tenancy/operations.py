@@ -63,6 +63,8 @@ def run_steps(run: Run) -> None:
     LeaseLost if another runner has taken it over.
     """
     kind = KINDS[run.operation.kind]
+    if run.operation.status == OperationStatus.SUCCEEDED:
+        return
     if run.operation.undoing:
         _give_up(run, kind, OperationFailed(run.operation.error))
     for step in kind.after(run.operation.step):

@@ -59,6 +59,7 @@ def delete_organization(organization_id: UUID, *, by: str, purge: bool = False) 
             time.sleep(WAIT_POLL_SECONDS)
     catalog.forget_tenant(organization_id)
     fail_point_reserved(DELETE)
+    fail_point_reserved(PURGE)
     if purge:
         run_steps(run)
     return get_operation(run.operation.pk)

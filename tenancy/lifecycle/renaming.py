@@ -75,7 +75,7 @@ def rename_organization(
     catalog.forget_tenant(organization_id)
     if run is not None:
         fail_point_reserved(RENAME)
-        run_steps(run)
+        run_steps(run)  # nothing is left to do where the namespace stays
     return Organization.objects.select_related("placement").get(pk=organization_id)
 
 
@@ -86,7 +86,7 @@ class _FenceBusy(Exception):
 def _begin(
     organization_id: UUID, name: str, slug: str, *, by: str, on_reserve: OnReserve | None
 ) -> Run | None:
-    """Reserve everything in one transaction. Return the run, or None if all is done with that."""
+    """Reserve everything in one transaction. Return the run, or None if the name is the same."""
     with transaction.atomic():
         organization = lock_organization(organization_id, *RENAMABLE)
         if on_reserve is not None:
@@ -98,10 +98,10 @@ def _begin(
         run = begin_operation(RENAME, organization, params, by=by)
         if params["old_namespace"] != params["new_namespace"]:
             _take_over_fences(organization, params["new_namespace"])
-            return run
-        _switch_rows(run)
-        end_operation(run)
-        return None
+        else:
+            _switch_rows(run)
+            end_operation(run)
+        return run
 
 
 def _plan(organization: Organization, name: str, slug: str) -> dict[str, Any]:

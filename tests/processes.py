@@ -1,0 +1,79 @@
+"""Python processes of the product beside the test: real ones, that can be killed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from pymongo import MongoClient
+from pymongo.database import Database
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = {"TENANCY_CATALOG_TTL": "0.05", "TENANCY_OPERATION_TIMEOUT": "1.2"}
+SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A home, a catalog and a database of tenants, for any number of processes."""
+
+    environment: dict[str, str]
+    tenants: Database[dict[str, Any]]
+
+    def physical(self) -> list[str]:
+        """Return what lies in the tenants' database, MongoDB's own left out."""
+        names = self.tenants.list_collection_names()
+        return sorted(name for name in names if not name.startswith("system."))
+
+    def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a management command to its end."""
+        return self._run([sys.executable, "manage.py", *arguments], environment)
+
+    def python(self, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a few lines in a process of the product."""
+        setup = "import django; django.setup()\n"
+        return self._run([sys.executable, "-c", setup + code], environment)
+
+    def json(self, *arguments: str) -> Any:
+        """Run a command with --json and return what it prints."""
+        return json.loads(self.manage(*arguments, "--json").stdout)
+
+    def _run(
+        self, command: list[str], environment: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment | environment, timeout=SECONDS,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+
+def make_deployment(
+    home: Path,
+    client: MongoClient[dict[str, Any]],
+    template: Path | None = None,
+    **environment: str,
+) -> Deployment:
+    """Return a deployment of its own, on the session's mongod; migrated unless from a template."""
+    home.mkdir(parents=True, exist_ok=True)
+    database = f"t_{home.name}_{os.getpid()}"[-60:]
+    variables = {
+        **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "TENANTRY_HOME": str(home),
+        "DATABASE_URL": f"sqlite:///{home}/catalog.sqlite3",
+        "MONGODB_URI": settings.MONGODB_URI,
+        "TENANCY_DATABASE": database,
+        **environment,
+    }
+    deployment = Deployment(variables, client[database])
+    if template is not None:
+        shutil.copy(template, home / "catalog.sqlite3")
+    else:
+        done = deployment.manage("migrate", "--verbosity=0")
+        assert done.returncode == 0, done.stderr
+    return deployment
