@@ -17,10 +17,21 @@ def sign_everybody_out(organization: Organization, **_: Any) -> None:
     revoke_sessions(organization=organization)
 
 
-@receiver([creation_undone, organization_purged])
+@receiver(creation_undone)
+def forget_newcomers(organization: Organization, **_: Any) -> None:
+    """Remove the users whom the failed creation brought along; others stay as they were."""
+    _remove_members(organization, created_at__gte=organization.created_at)
+
+
+@receiver(organization_purged)
 def forget_people(organization: Organization, **_: Any) -> None:
     """Remove the memberships, and the users who had no other and are not operators."""
+    _remove_members(organization)
+
+
+def _remove_members(organization: Organization, **which: Any) -> None:
     members = list(organization.memberships.values_list("user_id", flat=True))
     Membership.objects.filter(organization=organization).delete()
-    User.objects.filter(pk__in=members, memberships=None, is_staff=False).delete()
+    alone = User.objects.filter(pk__in=members, memberships=None, is_staff=False)
+    alone.filter(**which).delete()
     transaction.on_commit(forget_standings)

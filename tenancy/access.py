@@ -7,7 +7,7 @@ placement is still the current one. A positive answer needs no check.
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -23,6 +23,8 @@ from tenancy.exceptions import (
     TenantBusy,
 )
 from tenancy.models import OrganizationStatus
+from tenancy.mongo import extended_json
+from tenancy.mongo.clients import call_deadline
 from tenancy.mongo.documents import Page, TenantCollection
 from tenancy.names import check_collection_name
 
@@ -84,7 +86,8 @@ def with_collection(
         tenant = wait_until_served(organization_id, max_age=max_age)
         max_age = 0  # whatever leads to a repeat, it is done with a fresh read
         try:
-            answer = call(_open_collection(tenant, name, by))
+            with call_deadline():
+                answer = call(_open_collection(tenant, name, by))
         except StalePlacement:
             continue
         except (DocumentNotFound, CollectionNotFound):
@@ -107,3 +110,11 @@ def _open_collection(tenant: Tenant, name: str, by: str) -> TenantCollection:
         )
     max_bytes = min(tenant.max_document_bytes, settings.TENANCY_MAX_DOCUMENT_BYTES)
     return TenantCollection(tenant.address, name, by=by, max_bytes=max_bytes)
+
+
+def decode_document(spelled: dict[str, Any]) -> dict[str, Any]:
+    """Return the document that Extended JSON spells, as `TenantCollection` takes it.
+
+    Raises InvalidDocument.
+    """
+    return extended_json.decode_document(spelled)

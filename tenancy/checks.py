@@ -61,7 +61,11 @@ def fail_points() -> list[str]:
     """Return every `<kind>.<step>` at which an operation can be interrupted on purpose."""
     import tenancy.lifecycle  # noqa: F401 -- registers the kinds
 
-    return [f"{kind.name}.{step.name}" for kind in KINDS.values() for step in kind.steps]
+    points = []
+    for kind in KINDS.values():
+        points += [f"{kind.name}.{step.name}" for step in kind.steps]
+        points += [f"{kind.name}.undo"] * (kind.undo is not None)
+    return points
 
 
 @register()

@@ -196,8 +196,14 @@ def due_operations() -> list[UUID]:
 
 
 def retry_operation(operation_id: UUID) -> Operation:
-    """Make a failed operation due again. Raises OperationRunning if another one blocks."""
-    failed = Operation.objects.filter(pk=operation_id, status=OperationStatus.FAILED)
+    """Make a failed operation due again. Raises OperationRunning if another one blocks.
+
+    What was undone is begun anew instead: since then the name it was for may be another's.
+    """
+    repeatable = [kind.name for kind in KINDS.values() if kind.undo is None]
+    failed = Operation.objects.filter(
+        pk=operation_id, status=OperationStatus.FAILED, kind__in=repeatable
+    )
     try:
         with transaction.atomic():
             changed = failed.update(
@@ -207,7 +213,7 @@ def retry_operation(operation_id: UUID) -> Operation:
     except IntegrityError as error:
         raise OperationRunning from error
     if not changed:
-        raise OperationNotFound("There is no failed operation with this id.")
+        raise OperationNotFound("There is no failed operation with this id that can be repeated.")
     return get_operation(operation_id)
 
 

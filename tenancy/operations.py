@@ -13,7 +13,7 @@ from typing import NoReturn
 from django.conf import settings
 from django.utils import timezone
 
-from tenancy.exceptions import LeaseLost, OperationFailed, TenancyError
+from tenancy.exceptions import LeaseLost, OperationFailed, OperationRunning, TenancyError
 from tenancy.journal import (
     KINDS,
     Kind,
@@ -43,6 +43,7 @@ __all__ = [
     "register_kind",
     "resume_operations",
     "retry_operation",
+    "run_inline",
     "run_steps",
 ]
 
@@ -54,6 +55,17 @@ UNDO_RETRY_SECONDS = 5.0
 # A runner waits itself for a step that is due this soon; for a later one it lets go.
 INLINE_WAIT_SECONDS = 1.0
 KILLED_EXIT_CODE = 137
+
+
+def run_inline(run: Run) -> None:
+    """Run an operation for somebody who waits for it.
+
+    Raises OperationRunning if this process slept so long that another one has taken over.
+    """
+    try:
+        run_steps(run)
+    except LeaseLost as error:
+        raise OperationRunning("Another process has taken the operation over.") from error
 
 
 def run_steps(run: Run) -> None:

@@ -9,7 +9,13 @@ from django.db import IntegrityError, transaction
 
 from tenancy import catalog
 from tenancy.audit import record_event
-from tenancy.exceptions import ClusterUnavailable, Conflict, NameTaken, Unavailable
+from tenancy.exceptions import (
+    ClusterUnavailable,
+    Conflict,
+    NameTaken,
+    OrganizationNotFound,
+    Unavailable,
+)
 from tenancy.lifecycle.signals import creation_undone
 from tenancy.lifecycle.slugs import name_taken, reserve_slug
 from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement, Plan
@@ -22,7 +28,7 @@ from tenancy.operations import (
     begin_operation,
     fail_point_reserved,
     register_kind,
-    run_steps,
+    run_inline,
 )
 
 OnReserve = Callable[[Organization], None]
@@ -45,7 +51,7 @@ def create_organization(
         if on_reserve is not None:
             on_reserve(organization)
     fail_point_reserved(CREATE)
-    run_steps(run)
+    run_inline(run)
     return Organization.objects.select_related("placement").get(pk=organization.pk)
 
 
@@ -102,7 +108,10 @@ def _activate(run: Run) -> None:
 
 def _undo(run: Run) -> None:
     """Drop what was made and free the name. Nobody could write yet: what is ours is empty."""
-    organization = run.organization
+    try:
+        organization = run.organization
+    except OrganizationNotFound:
+        return  # undone before a crash
     with suppress(Unavailable):  # an empty leftover harms nobody, and the doctor finds it
         provisioning.drop_empty(catalog.address_of(organization.placement))
     with transaction.atomic():

@@ -34,7 +34,7 @@ from tenancy.operations import (
     fail_point_reserved,
     get_operation,
     register_kind,
-    run_steps,
+    run_inline,
 )
 
 DELETABLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
@@ -61,7 +61,7 @@ def delete_organization(organization_id: UUID, *, by: str, purge: bool = False) 
     fail_point_reserved(DELETE)
     fail_point_reserved(PURGE)
     if purge:
-        run_steps(run)
+        run_inline(run)
     return get_operation(run.operation.pk)
 
 

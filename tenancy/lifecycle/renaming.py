@@ -40,7 +40,7 @@ from tenancy.operations import (
     end_operation,
     fail_point_reserved,
     register_kind,
-    run_steps,
+    run_inline,
 )
 
 RENAMABLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
@@ -75,7 +75,7 @@ def rename_organization(
     catalog.forget_tenant(organization_id)
     if run is not None:
         fail_point_reserved(RENAME)
-        run_steps(run)  # nothing is left to do where the namespace stays
+        run_inline(run)  # nothing is left to do where the namespace stays
     return Organization.objects.select_related("placement").get(pk=organization_id)
 
 
@@ -159,10 +159,6 @@ def _pause(run: Run) -> None:
 
 def _rename_collections(run: Run) -> None:
     old, new = _addresses(run)
-    _move_all(run, old, new)
-
-
-def _move_all(run: Run, old: PlacementAddress, new: PlacementAddress) -> None:
     for logical in _real_collections(old):
         run.assert_lease()
         provisioning.move_collection(old, old.physical(logical), new.physical(logical))
@@ -214,7 +210,9 @@ def _undo(run: Run) -> None:
     params, organization = run.params, run.organization
     if run.operation.step != "reserve":  # before that, no collection was touched
         old, new = _addresses(run)
-        _move_all(run, new, old)
+        for logical in _real_collections(new):
+            run.assert_lease()
+            provisioning.return_collection(old, old.physical(logical), new.physical(logical))
     with transaction.atomic():
         end_pause(organization)
         if params["old_slug"] != params["new_slug"]:

@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tenancy.exceptions import FieldError, NameTaken
-from tenancy.models import Organization, SlugReservation
+from tenancy.models import Organization, Placement, SlugReservation
 from tenancy.names import namespace_of_slug
 
 
@@ -56,4 +56,6 @@ def namespaces_of(organization: Organization) -> list[str]:
     """Return every namespace that the organization has or had and nobody else was given."""
     slugs = SlugReservation.objects.filter(organization=organization)
     names = {namespace_of_slug(slug) for slug in slugs.values_list("slug", flat=True)}
+    others = Placement.objects.filter(namespace__in=names).exclude(organization=organization)
+    names -= set(others.values_list("namespace", flat=True))
     return sorted(names | {organization.placement.namespace})

@@ -2,8 +2,10 @@
 
 import os
 import threading
+from contextlib import AbstractContextManager
 from typing import Any
 
+import pymongo
 from django.conf import settings
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -47,6 +49,14 @@ def get_client(uri: str) -> MongoClient[Document]:
             client = _clients.get(key) or _open_client(uri)
             _clients[key] = client
     return client
+
+
+def call_deadline() -> AbstractContextManager[None]:
+    """Bound everything that is called in the block, together, by one operation timeout.
+
+    That is what lets a fence go: a call that began before it stood has ended one timeout later.
+    """
+    return pymongo.timeout(settings.TENANCY_OPERATION_TIMEOUT)
 
 
 def get_database(address: PlacementAddress) -> Database[Document]:

@@ -6,6 +6,7 @@ somebody else, reads as revision 0.
 
 import random
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from bson import ObjectId, encode
 from bson.datetime_ms import DatetimeMS
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from tenancy.exceptions import (
     AlreadyExists,
@@ -22,10 +23,11 @@ from tenancy.exceptions import (
     PayloadTooLarge,
     PreconditionFailed,
     RevisionConflict,
+    StalePlacement,
     ValidationFailed,
 )
 from tenancy.mongo.clients import Document, get_database
-from tenancy.mongo.errors import driver_errors, duplicate_fields
+from tenancy.mongo.errors import DUPLICATE_KEY, STALE_CODES, driver_errors, duplicate_fields
 from tenancy.mongo.merge_patch import apply_merge_patch
 from tenancy.names import PlacementAddress
 
@@ -33,6 +35,8 @@ PATCH_ATTEMPTS = 32
 PATCH_BACKOFF_SECONDS = 0.002
 FIRST_REVISION = 1
 PAGE_MAX_DOCUMENTS = 1_000
+START: Any = object()  # the place before the first document; null may be an `_id`
+REVISION_TYPES = ["int", "long"]  # what counts as a revision, whoever wrote it
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,15 @@ class Page:
     has_more: bool
 
 
+def _meta_of(document: Document) -> Document:
+    meta = document.get("_meta")
+    return meta if isinstance(meta, dict) else {}
+
+
 def revision_of(document: Document) -> int:
     """Return the revision of a stored document; 0 for one that has none."""
-    revision = document.get("_meta", {}).get("rev", 0)
-    return revision if isinstance(revision, int) else 0
+    revision = _meta_of(document).get("rev")
+    return revision if isinstance(revision, int) and not isinstance(revision, bool) else 0
 
 
 def _now() -> DatetimeMS:
@@ -63,15 +72,23 @@ def _now() -> DatetimeMS:
 def _filter(document_id: Any, if_match: IfMatch | None) -> Document:
     if if_match is None or if_match.revisions is None:
         return {"_id": document_id}
-    # null stands for documents that have no `_meta`: they are at revision 0
-    wanted: list[int | None] = [*if_match.revisions]
-    return {"_id": document_id, "_meta.rev": {"$in": wanted + [None] * (0 in wanted)}}
+    matches: Document = {"_meta.rev": {"$in": list(if_match.revisions)}}
+    if 0 in if_match.revisions:  # what has no revision is at revision 0
+        matches = {"$or": [matches, {"_meta.rev": {"$not": {"$type": REVISION_TYPES}}}]}
+    return {"_id": document_id, **matches}
+
+
+def _holds(if_match: IfMatch | None, document: Document) -> bool:
+    if if_match is None or if_match.revisions is None:
+        return True
+    return revision_of(document) in if_match.revisions
 
 
 def _shown(document: Document) -> Document:
     """Return the document as clients see it: `_meta` last, without who wrote it."""
-    meta = document.pop("_meta", None) or {"rev": 0}
+    meta = {**_meta_of(document), "rev": revision_of(document)}
     meta.pop("by", None)
+    document.pop("_meta", None)
     document["_meta"] = meta
     return document
 
@@ -97,28 +114,40 @@ class TenantCollection:
         """Return a document, or raise DocumentNotFound. One command."""
         return _shown(self._read(document_id))
 
-    def list_page(self, *, limit: int, after: Any = None) -> Page:
+    def list_page(self, *, limit: int, after: Any = START) -> Page:
         """Return at most `limit` (1..1000) documents in `_id` order, after the given `_id`.
 
         `min` and `hint` walk the index itself: a `$gt` filter would see only ids of one BSON type.
         """
         with driver_errors(writing=False):
-            query = {} if after is None else {"_id": {"$ne": after}}
+            query = {} if after is START else {"_id": {"$ne": after}}
             cursor = self._collection.find(query, sort=[("_id", 1)], limit=limit + 1)
-            if after is not None:
+            if after is not START:
                 cursor = cursor.min([("_id", after)]).hint([("_id", 1)])
             found = list(cursor.batch_size(limit + 1))
         return Page([_shown(document) for document in found[:limit]], len(found) > limit)
 
     def insert(self, fields: Document) -> Document:
         """Store a new document; an `_id` is made if it has none. Raises AlreadyExists."""
-        now = _now()
-        meta = {"rev": FIRST_REVISION, "created_at": now, "updated_at": now, "by": self._by}
-        document = {"_id": fields.get("_id", ObjectId()), **fields, "_meta": meta}
-        self._check_size(document)
+        document = self._new_document(fields)
         with driver_errors(writing=True):
             self._collection.insert_one(document)
         return _shown(document)
+
+    def insert_many(self, batch: Iterable[Document]) -> int:
+        """Store new documents and return how many; one whose `_id` is taken is left as it is."""
+        documents = [self._new_document(fields) for fields in batch]
+        with driver_errors(writing=True):
+            try:
+                self._collection.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                codes = {refused["code"] for refused in error.details["writeErrors"]}
+                if codes & STALE_CODES:
+                    raise StalePlacement from error
+                if codes != {DUPLICATE_KEY}:
+                    raise
+                return int(error.details["nInserted"])
+        return len(documents)
 
     def create(self, document_id: Any, fields: Document) -> Document:
         """Store a document under an id that must be free, else raise PreconditionFailed."""
@@ -142,7 +171,7 @@ class TenantCollection:
             before = self._replace_or_create(document_id, fields, now, if_match)
         if before is None and if_match is not None:
             self._explain_mismatch(document_id)
-        created_at = (before or {}).get("_meta", {}).get("created_at", now)
+        created_at = _meta_of(before or {}).get("created_at", now)
         revision = revision_of(before) + 1 if before else FIRST_REVISION
         meta = {"rev": revision, "created_at": created_at, "updated_at": now}
         return {**fields, "_meta": meta}, before is None
@@ -157,9 +186,7 @@ class TenantCollection:
         changes = _with_id(document_id, patch)
         for attempt in range(PATCH_ATTEMPTS):
             current = self._read(document_id)
-            if if_match and revision_of(current) not in (
-                if_match.revisions or {revision_of(current)}
-            ):
+            if not _holds(if_match, current):
                 self._explain_mismatch(document_id)
             merged = self._swap(current, apply_merge_patch(current, changes))
             if merged is not None:
@@ -174,6 +201,13 @@ class TenantCollection:
         if not result.deleted_count:
             self._explain_mismatch(document_id)
 
+    def _new_document(self, fields: Document) -> Document:
+        document = {"_id": fields.get("_id", ObjectId()), **fields}
+        self._check_size(document)
+        now = _now()
+        meta = {"rev": FIRST_REVISION, "created_at": now, "updated_at": now, "by": self._by}
+        return {**document, "_meta": meta}
+
     def _read(self, document_id: Any) -> Document:
         with driver_errors(writing=False):
             document = self._collection.find_one({"_id": document_id})
@@ -185,8 +219,9 @@ class TenantCollection:
         self, document_id: Any, fields: Document, now: DatetimeMS, if_match: IfMatch | None
     ) -> Document | None:
         """Return what was there before (its `_id` and `_meta`), or None."""
+        has_revision = {"$in": [{"$type": "$_meta.rev"}, REVISION_TYPES]}
         meta = {
-            "rev": {"$add": [{"$ifNull": ["$_meta.rev", 0]}, 1]},
+            "rev": {"$add": [{"$cond": [has_revision, "$_meta.rev", 0]}, 1]},
             "created_at": {"$ifNull": ["$_meta.created_at", now]},
             "updated_at": now,
             "by": {"$literal": self._by},
@@ -208,15 +243,15 @@ class TenantCollection:
 
     def _swap(self, current: Document, merged: Document) -> Document | None:
         """Replace `current` by `merged` if it is still at its revision, else return None."""
-        before = current.get("_meta") or {}
+        merged.pop("_meta", None)
+        self._check_size(merged)
         now = _now()
         merged["_meta"] = {
             "rev": revision_of(current) + 1,
-            "created_at": before.get("created_at", now),
+            "created_at": _meta_of(current).get("created_at", now),
             "updated_at": now,
             "by": self._by,
         }
-        self._check_size(merged)
         unchanged = IfMatch(frozenset({revision_of(current)}))
         with driver_errors(writing=True):
             result = self._collection.replace_one(_filter(current["_id"], unchanged), merged)
@@ -230,6 +265,7 @@ class TenantCollection:
         )
 
     def _check_size(self, document: Document) -> None:
+        """Refuse what is over the limit; `_meta` is ours and does not count."""
         size = len(encode(document))
         if size > self._max_bytes:
             raise PayloadTooLarge(

@@ -77,7 +77,8 @@ def _of_code(error: driver.OperationFailure, *, writing: bool) -> TenancyError:
 
 # What a driver error says when it is neither a duplicate, nor a code, nor a lost connection.
 # The nearest class in an error's ancestry decides.
-_NOTHING_SENT = (driver.ServerSelectionTimeoutError, driver.WaitQueueTimeoutError)
+# Not WaitQueueTimeoutError: the driver may raise it for its own retry of a write that was sent.
+_NOTHING_SENT = driver.ServerSelectionTimeoutError
 _UNCONFIRMED = (driver.WriteConcernError, driver.WTimeoutError)
 _NOT_BSON = (InvalidBsonDocument, BSONError, OverflowError)
 

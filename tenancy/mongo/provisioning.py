@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pymongo.collection import Collection
 from pymongo.database import Database
-from pymongo.errors import CollectionInvalid, OperationFailure
+from pymongo.errors import OperationFailure
 
 from tenancy.exceptions import TenantBusy
 from tenancy.mongo.clients import Document, get_database
@@ -69,9 +69,7 @@ def create_collection(address: PlacementAddress, logical: str) -> None:
     """Create one collection of a namespace, if it is not there."""
     with driver_errors(writing=True):
         try:
-            get_database(address).create_collection(address.physical(logical))
-        except CollectionInvalid:
-            return  # the driver looked and found it
+            get_database(address).create_collection(address.physical(logical), check_exists=False)
         except OperationFailure as error:
             if error.code != NAMESPACE_EXISTS:
                 raise
@@ -136,6 +134,22 @@ def move_collection(address: PlacementAddress, old: str, new: str) -> None:
             if error.code != NAMESPACE_EXISTS:
                 raise
             rescue_stragglers(address, old, new)
+
+
+def return_collection(address: PlacementAddress, old: str, new: str) -> None:
+    """Bring the collection at `new` back to `old`, where a fence or a straggler's insert may be."""
+    with driver_errors(writing=True):
+        for _ in range(FENCE_ATTEMPTS):
+            drop_fence(address, old)
+            try:
+                _rename(address, new, old)
+            except OperationFailure as error:
+                if error.code != NAMESPACE_EXISTS:
+                    raise
+                rescue_stragglers(address, old, new)
+            else:
+                return
+    raise TenantBusy("Writes keep arriving at the old name.")
 
 
 def rescue_stragglers(address: PlacementAddress, old: str, new: str) -> int:

@@ -3,12 +3,14 @@
 import pytest
 from django.conf import settings
 
-from tenancy import catalog, lifecycle
+from tenancy import catalog, lifecycle, operations
 from tenancy.exceptions import (
     ClusterUnavailable,
+    Conflict,
     InvalidName,
     NameTaken,
     NotDeleted,
+    OperationNotFound,
     OperationRunning,
     OrganizationDeleted,
     OrganizationNotFound,
@@ -21,6 +23,7 @@ from tenancy.models import (
     Placement,
     SlugReservation,
 )
+from tenancy.mongo import provisioning
 from tenancy.operations import begin_operation, resume_operations
 from tests.conftest import ACTOR
 
@@ -337,3 +340,34 @@ def test_declared_collection_exists_in_mongodb(acme, mongo):
 
 def test_settings_are_quick_here():
     assert settings.TENANCY_CATALOG_TTL < 0.1
+
+
+def test_undo_keeps_indexes_though_a_straggler_wrote_at_the_old_name(acme, mongo, monkeypatch):
+    mongo["org_acme"].insert_one({"_id": 1})
+    mongo["org_acme"].create_index("n")
+
+    def fail(address, old, new):
+        mongo["org_acme"].replace_one({"_id": "straggler"}, {}, upsert=True)
+        raise Conflict("The fence cannot be put up.")
+
+    monkeypatch.setattr(provisioning, "fence_collection", fail)
+    monkeypatch.setattr(operations, "RETRY_DELAYS_SECONDS", (0, 0))
+
+    with pytest.raises(Conflict):
+        lifecycle.rename_organization(acme.id, "Umbrella", by=ACTOR)
+
+    assert names(mongo) == ["org_acme"]
+    assert {row["_id"] for row in mongo["org_acme"].find()} == {1, "straggler"}
+    assert "n_1" in mongo["org_acme"].index_information()
+    assert Organization.objects.get(pk=acme.id).pause_from is None
+
+
+def test_operation_that_was_undone_cannot_be_retried(acme, mongo):
+    mongo["org_umbrella"].insert_one({"_id": "foreign"})
+    with pytest.raises(NameTaken):
+        lifecycle.rename_organization(acme.id, "Umbrella", by=ACTOR)
+
+    with pytest.raises(OperationNotFound):
+        operations.retry_operation(Operation.objects.get(kind="rename").pk)
+
+    assert Operation.objects.get(kind="rename").status == "failed"

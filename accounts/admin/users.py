@@ -1,0 +1,112 @@
+"""Users: who they are, whether they may sign in, and who of them are operators."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.views import PasswordChangeView
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import reverse, reverse_lazy
+from django.utils.html import format_html
+
+from accounts.admin.forms import NewUserForm, OwnPasswordForm, PasswordForm, UserForm
+from accounts.models import Membership, User
+from accounts.sessions import revoke_sessions
+
+MEMBERSHIPS_MAX = 100
+# A change of one of these ends the user's sessions, as a change of the password does.
+ENDS_SESSIONS = frozenset({"email", "is_active"})
+POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+if TYPE_CHECKING:
+    _UserAdmin = DjangoUserAdmin[User]
+    _TabularInline = admin.TabularInline[Membership, User]
+else:
+    _UserAdmin, _TabularInline = DjangoUserAdmin, admin.TabularInline
+
+
+class MembershipInline(_TabularInline):
+    """The organizations of a user; read here."""
+
+    model = Membership
+    fields = ["organization", "role", "created_at"]
+    readonly_fields = ["organization", "role", "created_at"]
+    max_num = MEMBERSHIPS_MAX
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Refuse."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Refuse."""
+        return False
+
+
+@admin.register(User)
+class UserAdmin(_UserAdmin):
+    """Users, by their address. What makes an operator is given by superusers alone."""
+
+    form = UserForm
+    add_form = NewUserForm
+    change_password_form = PasswordForm
+    inlines = [MembershipInline]
+    list_display = ["email", "name", "is_staff", "is_active", "created_at"]
+    list_filter = ["is_staff", "is_superuser", "is_active"]
+    search_fields = ["email", "name", "id"]
+    search_help_text = "E-mail address, name or id"
+    ordering = ["email"]
+    readonly_fields = ["id", "password_link", "last_login", "created_at"]
+    fieldsets = [
+        (None, {"fields": ["email", "name", "is_active", "password_link"]}),
+        ("Operator", {"fields": POWERS}),
+        ("Record", {"fields": ["id", "last_login", "created_at"]}),
+    ]
+    add_fieldsets = [
+        (None, {"classes": ["wide"], "fields": ["email", "name", "password1", "password2"]})
+    ]
+
+    @admin.display(description="password")
+    def password_link(self, user: User) -> str:
+        """Return the way to a new password; of the old one nothing is shown."""
+        url = reverse("admin:auth_user_password_change", args=[user.pk])
+        return format_html('<a href="{}">Set a new password</a>', url)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Refuse: users are deactivated."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Refuse changes of other operators, unless by a superuser."""
+        if obj is not None and obj.is_staff and obj != request.user:
+            return bool(getattr(request.user, "is_superuser", False))
+        return super().has_change_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Let superusers alone give powers."""
+        fixed = list(self.readonly_fields)
+        return fixed if getattr(request.user, "is_superuser", False) else [*fixed, *POWERS]
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> list[Any]:
+        """Leave the memberships out of the page of a user that is not there yet."""
+        return [MembershipInline] if obj else []
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001
+        """Save; end the sessions of a user who was deactivated or has another address."""
+        super().save_model(request, obj, form, change)
+        if change and ENDS_SESSIONS & set(form.changed_data):
+            revoke_sessions(user=obj)
+
+
+def change_own_password(
+    request: HttpRequest, extra_context: dict[str, Any] | None = None
+) -> TemplateResponse:
+    """Let an operator choose a new password; everybody signed in as this user is signed out."""
+    view = PasswordChangeView.as_view(
+        form_class=OwnPasswordForm,
+        success_url=reverse_lazy("admin:password_change_done"),
+        extra_context={**admin.site.each_context(request), **(extra_context or {})},
+    )
+    return cast(TemplateResponse, view(request))

@@ -1,0 +1,26 @@
+"""The operators' site: Django's own admin over the catalog.
+
+Rows are read here. What changes an organization goes through `tenancy.lifecycle`, behind a page
+that says what will happen.
+"""
+
+from django.contrib import admin
+
+from tenancy.admin.audit import AuditEventAdmin
+from tenancy.admin.capacity import ClusterAdmin, PlacementAdmin, PlanAdmin
+from tenancy.admin.operations import OperationAdmin
+from tenancy.admin.organizations import OrganizationAdmin
+
+__all__ = [
+    "AuditEventAdmin",
+    "ClusterAdmin",
+    "OperationAdmin",
+    "OrganizationAdmin",
+    "PlacementAdmin",
+    "PlanAdmin",
+]
+
+admin.site.site_header = "Tenantry"
+admin.site.site_title = "Tenantry"
+admin.site.index_title = "Operators' site"
+admin.site.site_url = None
