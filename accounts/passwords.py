@@ -51,11 +51,10 @@ def hash_password(password: str) -> str:
 
 def matches(password: str, user: User | None) -> bool:
     """Return whether it is the user's password. Without a user the answer takes as long: False."""
-    if len(password) > PASSWORD_MAX_CHARACTERS:
-        password = ""
+    too_long = len(password) > PASSWORD_MAX_CHARACTERS
     with _hashers:
-        if user is None or not user.has_usable_password():
-            check_password(_normalized(password), _dummy())
+        if too_long or user is None or not user.has_usable_password():
+            check_password("", _dummy())
             return False
         return check_password(_normalized(password), user.password)
 

@@ -1,5 +1,7 @@
 """Sign up and sign in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.core.exceptions import ValidationError
@@ -67,10 +69,16 @@ def sign_up(
 
 
 def insert_user(user: User, *, pointer: str = "/email") -> None:
-    """Insert or update a user. Raises EmailTaken: the unique constraint decides."""
+    """Insert a user. Raises EmailTaken: the unique constraint decides."""
+    with _one_user_for_an_address(pointer):
+        user.save(force_insert=True)
+
+
+@contextmanager
+def _one_user_for_an_address(pointer: str) -> Iterator[None]:
     try:
         with transaction.atomic():
-            user.save()
+            yield
     except IntegrityError as error:
         problem = FieldError(pointer, "already_exists", EmailTaken.default_detail)
         raise EmailTaken(errors=[problem]) from error
@@ -93,7 +101,19 @@ def log_in(email: str, password: str, *, organization: str | None, device: Devic
     user = User.objects.filter(email=normalize_email(email)).first()
     if not matches(password, user) or user is None or not user.is_active:
         raise InvalidCredentials
-    return sign_in(user, _choose_membership(user, organization), device)
+    membership = _choose_membership(user, organization)
+    with transaction.atomic():
+        _check_unchanged(user)
+        return sign_in(user, membership, device)
+
+
+def _check_unchanged(user: User) -> None:
+    """Raise unless the password still is the one that was checked: that took its time."""
+    same = User.objects.select_for_update().filter(
+        pk=user.pk, password=user.password, is_active=True
+    )
+    if not same.exists():
+        raise InvalidCredentials
 
 
 def memberships_of(user: User) -> list[Membership]:
@@ -119,20 +139,37 @@ def _choose_membership(user: User, organization: str | None) -> Membership:
     raise OrganizationDeleted
 
 
-def change_own_account(
-    user: User, organization: Organization, *, email: str | None, password_hash: str | None
-) -> None:
-    """Change one's own e-mail and password; every session of the user ends.
+@dataclass(frozen=True)
+class AccountChange:
+    """A user's own new e-mail and password; None: as before. `user` is as it was read before."""
 
-    Call in a transaction. Raises EmailTaken.
-    """
-    if email is not None:
-        user.email = email
-    if password_hash is not None:
-        user.password = password_hash
-    insert_user(user)
-    revoke_sessions(user=user)
-    record_event(
-        organization, "user.changed", by=f"user:{user.pk}",
-        email=email is not None, password=password_hash is not None,
-    )  # fmt: skip
+    user: User
+    email: str | None
+    password_hash: str | None
+
+    @property
+    def _new(self) -> dict[str, str]:
+        wanted = {"email": self.email, "password": self.password_hash}
+        return {field: value for field, value in wanted.items() if value is not None}
+
+    def apply(self, organization: Organization) -> None:
+        """Change the row; every session of the user ends. Call in a transaction.
+
+        Raises EmailTaken.
+        """
+        if not self._new:
+            return
+        with _one_user_for_an_address("/email"):
+            User.objects.filter(pk=self.user.pk).update(**self._new)
+        revoke_sessions(user=self.user)
+        record_event(
+            organization, "user.changed", by=f"user:{self.user.pk}",
+            email="email" in self._new, password="password" in self._new,
+        )  # fmt: skip
+
+    def take_back(self, organization: Organization) -> None:
+        """Put back what was there, unless it was changed once more. The sessions stay ended."""
+        before = {field: getattr(self.user, field) for field in self._new}
+        with transaction.atomic(), _one_user_for_an_address("/email"):
+            if User.objects.filter(pk=self.user.pk, **self._new).update(**before):
+                record_event(organization, "user.change_undone", by=f"user:{self.user.pk}")

@@ -12,6 +12,7 @@ from accounts.exceptions import NotAuthenticated, TokenExpired
 from accounts.models import Membership, Session
 
 TOKEN_MAX_CHARACTERS = 2_048
+WHOLE_NUMBERS = ("ep", "iat", "nbf", "exp")
 
 
 @dataclass(frozen=True)
@@ -52,20 +53,20 @@ def read_access_token(raw: str) -> Claims:
         return _parse(AccessToken(raw.encode()))  # type: ignore[arg-type]
     except ExpiredTokenError as error:
         raise TokenExpired from error
-    except (TokenError, KeyError, TypeError, ValueError) as error:
+    except (TokenError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise NotAuthenticated("The access token is not valid.") from error
 
 
 def _parse(token: Any) -> Claims:
-    epoch = token["ep"]
-    if type(epoch) is not int:
-        raise TypeError("ep")
+    for name in WHOLE_NUMBERS:
+        if type(token[name]) is not int:
+            raise TypeError(name)
     return Claims(
         user_id=_uuid(token["sub"]),
         organization_id=_uuid(token["org"]),
         membership_id=_uuid(token["mid"]),
         session_id=_uuid(token["sid"]),
-        membership_epoch=epoch,
+        membership_epoch=token["ep"],
     )
 
 

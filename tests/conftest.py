@@ -22,6 +22,7 @@ from accounts.sessions import Device, forget_standings
 from accounts.signup import sign_in
 from tenancy import catalog, lifecycle
 from tenancy.models import Organization
+from tenancy.names import PlacementAddress
 
 PASSWORD = "correct horse 9 battery"
 ACTOR = "command:test"
@@ -44,15 +45,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(reason)
 
 
+def make_fake_client() -> Any:
+    """Return the in-memory fake of a client; it knows no codec options and keeps values as is."""
+    import mongomock
+
+    class FakeClient(mongomock.MongoClient):
+        def get_database(self, name: str, codec_options: Any = None) -> Any:
+            return super().get_database(name)
+
+    return FakeClient()
+
+
 @pytest.fixture(autouse=True)
 def fake_mongod(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """With --mongo=mock, put the in-memory fake in the place of the driver's client."""
     if request.config.getoption("--mongo") == "mock":
-        import mongomock
-
         from tenancy.mongo import clients
 
-        client = mongomock.MongoClient()
+        client = request.getfixturevalue("mongo_client")
         monkeypatch.setattr(clients, "get_client", lambda uri: client)
         monkeypatch.setattr(settings, "MONGODB_URI", "mongodb://fake")
 
@@ -70,18 +80,34 @@ def fresh_caches() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def mongo_client(request: pytest.FixtureRequest) -> Iterator[MongoClient[dict[str, Any]]]:
     """A client of the test's own, to look behind the product's back."""
+    if request.config.getoption("--mongo") == "mock":
+        yield make_fake_client()
+        return
     with MongoClient(settings.MONGODB_URI) as client:
         yield client
 
 
 @pytest.fixture
-def mongo(
-    db: None, transactional_db: None, mongo_client: MongoClient[dict[str, Any]]
-) -> Iterator[Database[dict[str, Any]]]:
-    """The tenants' database, empty before and after."""
+def tenant_data(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
+    """The tenants' database, empty before and after, for tests that need no catalog."""
     mongo_client.drop_database(settings.TENANCY_DATABASE)
     yield mongo_client[settings.TENANCY_DATABASE]
     mongo_client.drop_database(settings.TENANCY_DATABASE)
+
+
+@pytest.fixture
+def mongo(
+    db: None, transactional_db: None, tenant_data: Database[dict[str, Any]]
+) -> Database[dict[str, Any]]:
+    """The tenants' database, empty before and after, beside an empty catalog."""
+    return tenant_data
+
+
+@pytest.fixture
+def address() -> PlacementAddress:
+    """Where acme lives, for tests of the data plane alone."""
+    database, uri = settings.TENANCY_DATABASE, settings.MONGODB_URI
+    return PlacementAddress("collection", "default", database, "org_acme", uri)
 
 
 @pytest.fixture(params=["name", "id"])

@@ -2,8 +2,8 @@
 
 from typing import Any, ClassVar, cast
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
-from rest_framework import serializers
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,20 +11,19 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema
 from accounts.api.auth import device_of
-from accounts.api.serializers import TEXT_MAX_INPUT, SecretField
+from accounts.api.serializers import Changes, Credentials, NamedOrganization, NewOrganization
 from accounts.authentication import AccessTokenAuthentication, find_principal
-from accounts.exceptions import NotAuthenticated, PermissionDenied
+from accounts.exceptions import NotAuthenticated, PermissionDenied, TokenRevoked
 from accounts.models import Membership, User
 from accounts.passwords import check_new_password, hash_password
 from accounts.roles import PUBLIC, Role
 from accounts.sessions import Principal
-from accounts.signup import change_own_account, check_email, log_in, sign_up
+from accounts.signup import AccountChange, check_email, log_in, sign_up
 from accounts.tokens import access_token_seconds
 from tenancy import lifecycle
 from tenancy.access import check_served
 from tenancy.api.json import JsonParser
 from tenancy.api.requests import validated
-from tenancy.api.serializers import NameField
 from tenancy.catalog import Tenant, find_organization
 from tenancy.exceptions import (
     AlreadyExists,
@@ -32,6 +31,7 @@ from tenancy.exceptions import (
     InvalidName,
     NameTaken,
     OrganizationNotFound,
+    TenancyError,
     ValidationFailed,
 )
 from tenancy.models import Organization, OrganizationStatus
@@ -39,47 +39,8 @@ from tenancy.names import MAIN, clean_name, physical_collection, slug_of
 
 # When these routes were superseded by /api/v1: 2026-11-20, as RFC 9745 writes it.
 DEPRECATED_AT = "@1795132800"
+POINTER = "/organization_name"
 VISIBLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
-
-
-class Credentials(serializers.Serializer[Any]):
-    """E-mail and password, under either of the names in use."""
-
-    aliases: ClassVar[dict[str, str]] = {"admin_email": "email", "admin_password": "password"}
-    email = serializers.CharField(max_length=TEXT_MAX_INPUT)
-    password = SecretField()
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Rename the aliases, then check the fields; unknown ones are ignored here."""
-        if hasattr(data, "items"):
-            data = {self.aliases.get(name, name): value for name, value in data.items()}
-        return super().to_internal_value(data)
-
-
-class NewOrganization(Credentials):
-    """What POST /org/create takes."""
-
-    organization_name = NameField()
-
-
-class Changes(Credentials):
-    """What PUT /org/update takes, in each of its three shapes."""
-
-    aliases = Credentials.aliases | {
-        "old_name": "old_organization_name",
-        "new_name": "new_organization_name",
-    }
-    organization_name = NameField(required=False)
-    old_organization_name = NameField(required=False)
-    new_organization_name = NameField(required=False)
-    email = serializers.CharField(max_length=TEXT_MAX_INPUT, required=False)
-    password = SecretField(required=False)
-
-
-class NamedOrganization(serializers.Serializer[Any]):
-    """What names an organization to get or to delete."""
-
-    organization_name = NameField()
 
 
 class OptionalAuthentication(AccessTokenAuthentication):
@@ -139,10 +100,20 @@ def _find(name: str) -> Organization | None:
     return found if found is not None and found.status in VISIBLE else None
 
 
+def _body(request: Request) -> Any:
+    return request.data if hasattr(request.data, "items") else {}
+
+
 def _input(request: Request) -> dict[str, Any]:
     """Return the body's fields over the query's: the old clients use either."""
-    body = request.data if hasattr(request.data, "items") else {}
-    return dict(request.query_params.items()) | dict(body.items())
+    return dict(request.query_params.items()) | dict(_body(request).items())
+
+
+def _every(request: Request, field: str) -> list[Any]:
+    """Return all values of a field, in query and body."""
+    body = _body(request)
+    in_body = body.getlist(field) if hasattr(body, "getlist") else [body.get(field)]
+    return request.query_params.getlist(field) + (in_body if field in body else [])
 
 
 @extend_schema(tags=["compatibility"])
@@ -240,26 +211,39 @@ class ManageLegacyViewSet(LegacyViewSet):
         tenant = self._tenant
         form = validated(Changes, _input(request))
         new_name = self._new_name(form, tenant)
-        email = check_email(form["email"]) if "email" in form else None
-        user = User.objects.get(pk=self._principal.user_id)
-        if "password" in form:
-            check_new_password(form["password"], email=email or user.email)
-        hashed = hash_password(form["password"]) if "password" in form else None
-
-        def change_account(organization: Organization) -> None:
-            if email is not None or hashed is not None:
-                change_own_account(user, organization, email=email, password_hash=hashed)
-
-        organization = lifecycle.rename_organization(
-            tenant.id, new_name, by=self._principal.actor, on_reserve=change_account,
-            pointer="/organization_name",
-        )  # fmt: skip
-        names = {"old_name": tenant.name, "new_name": organization.name}
+        organization = self._apply(tenant, new_name, self._account_change(form))
+        old_name = organization.name if new_name is None else tenant.name
+        names = {"old_name": old_name, "new_name": organization.name}
         message = {"message": f"Organization '{organization.name}' updated successfully"}
         return Response(message | represent(organization) | names)
 
-    def _new_name(self, form: dict[str, Any], tenant: Tenant) -> str:
-        """Return the name that a body of any of the three shapes asks for."""
+    def _apply(self, tenant: Tenant, name: str | None, change: AccountChange) -> Organization:
+        """Rename and change the account; when that fails, neither is changed."""
+        organization = Organization.objects.select_related("placement").get(pk=tenant.id)
+        if name is None:
+            with transaction.atomic():
+                change.apply(organization)
+            return organization
+        try:
+            return lifecycle.rename_organization(
+                tenant.id, name, by=self._principal.actor, on_reserve=change.apply, pointer=POINTER
+            )
+        except TenancyError:
+            change.take_back(organization)
+            raise
+
+    def _account_change(self, form: dict[str, Any]) -> AccountChange:
+        user = User.objects.filter(pk=self._principal.user_id).first()
+        if user is None:
+            raise TokenRevoked  # gone since this process last read the rows
+        email = check_email(form["email"]) if "email" in form else None
+        if "password" not in form:
+            return AccountChange(user, email, None)
+        check_new_password(form["password"], email=email or user.email)
+        return AccountChange(user, email, hash_password(form["password"]))
+
+    def _new_name(self, form: dict[str, Any], tenant: Tenant) -> str | None:
+        """Return the name that a body of any of the three shapes asks for, or None."""
         if not form:
             message = "Name something to change: a new name, email or password."
             raise ValidationFailed(message, errors=[FieldError("", "required", message)])
@@ -272,14 +256,16 @@ class ManageLegacyViewSet(LegacyViewSet):
             wanted = single
         if current is not None:
             self._check_own(current, tenant)
-        return tenant.name if wanted is None else wanted
+        if wanted is not None:
+            slug_of(clean_name(wanted, pointer=POINTER), pointer=POINTER)
+        return wanted
 
     @extend_schema(**schema.LEGACY_DELETE)
     def destroy(self, request: Request) -> Response:
         """Delete the organization; its data is dropped when the answer arrives."""
         tenant = self._tenant
-        given = _input(request)
-        if "organization_name" in given:
-            self._check_own(validated(NamedOrganization, given)["organization_name"], tenant)
+        for name in _every(request, "organization_name"):
+            given = validated(NamedOrganization, {"organization_name": name})
+            self._check_own(given["organization_name"], tenant)
         lifecycle.delete_organization(tenant.id, by=self._principal.actor, purge=True)
         return Response({"message": f"Organization '{tenant.name}' deleted successfully"})

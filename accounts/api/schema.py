@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from accounts.openapi import BEARER
 from tenancy.api.schema import answers, query
 
 _TEXT = {"type": "string"}
@@ -75,7 +76,7 @@ LEGACY_CREATE: dict[str, Any] = {
 LEGACY_GET: dict[str, Any] = {
     "summary": "Read an organization",
     "deprecated": True,
-    "auth": [],
+    "auth": [{BEARER: []}, {}],  # a token, or none
     "parameters": [_NAME],
     "responses": answers(404, 422, s200=_LEGACY),
 }

@@ -1,6 +1,6 @@
-"""The bodies that sign-up and sign-in take."""
+"""The bodies that sign-up, sign-in and the compatibility routes take."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
@@ -10,7 +10,17 @@ from tenancy.api.serializers import NameField
 TEXT_MAX_INPUT = 1_000
 
 
-class SecretField(serializers.CharField):
+class TextField(serializers.CharField):
+    """Text; DRF would take numbers for it, too."""
+
+    def to_internal_value(self, data: Any) -> str:
+        """Return text as it is."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class SecretField(TextField):
     """A password: never trimmed, judged by `accounts.passwords`."""
 
     def __init__(self, **options: Any) -> None:
@@ -21,14 +31,54 @@ class SignUp(StrictSerializer):
     """What POST /auth/signup takes."""
 
     organization_name = NameField()
-    email = serializers.CharField(max_length=TEXT_MAX_INPUT)
+    email = TextField(max_length=TEXT_MAX_INPUT)
     password = SecretField()
-    name = serializers.CharField(max_length=100, required=False, default="", allow_blank=True)
+    name = TextField(max_length=100, required=False, default="", allow_blank=True)
 
 
 class LogIn(StrictSerializer):
     """What POST /auth/login takes; `organization` is a slug or an id."""
 
-    email = serializers.CharField(max_length=TEXT_MAX_INPUT)
+    email = TextField(max_length=TEXT_MAX_INPUT)
     password = SecretField()
-    organization = serializers.CharField(max_length=100, required=False)
+    organization = TextField(max_length=100, required=False)
+
+
+class Credentials(serializers.Serializer[Any]):
+    """E-mail and password, under either of the names in use."""
+
+    aliases: ClassVar[dict[str, str]] = {"admin_email": "email", "admin_password": "password"}
+    email = TextField(max_length=TEXT_MAX_INPUT)
+    password = SecretField()
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Rename the aliases, then check the fields; unknown ones are ignored here."""
+        if hasattr(data, "items"):
+            data = {self.aliases.get(name, name): value for name, value in data.items()}
+        return super().to_internal_value(data)
+
+
+class NewOrganization(Credentials):
+    """What POST /org/create takes."""
+
+    organization_name = NameField()
+
+
+class Changes(Credentials):
+    """What PUT /org/update takes, in each of its three shapes."""
+
+    aliases = Credentials.aliases | {
+        "old_name": "old_organization_name",
+        "new_name": "new_organization_name",
+    }
+    organization_name = NameField(required=False)
+    old_organization_name = NameField(required=False)
+    new_organization_name = NameField(required=False)
+    email = TextField(max_length=TEXT_MAX_INPUT, required=False)
+    password = SecretField(required=False)
+
+
+class NamedOrganization(serializers.Serializer[Any]):
+    """What names an organization to get or to delete."""
+
+    organization_name = NameField()

@@ -25,7 +25,7 @@ from tenancy.exceptions import InvalidParameter
 from tenancy.lifecycle import declare_collection
 from tenancy.mongo.cursors import make_cursor, read_cursor
 from tenancy.mongo.document_rules import decode_document, decode_patch, format_id, parse_id
-from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS, TenantCollection, revision_of
+from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS, START, TenantCollection, revision_of
 
 T = TypeVar("T")
 PAGE_DEFAULT_DOCUMENTS = 50
@@ -63,7 +63,7 @@ class DocumentViewSet(TenantViewSet):
         )
         scope = f"{self.tenant.id}/{collection}/documents"
         cursor = parameters.get("cursor")
-        after = read_cursor(scope, cursor) if cursor is not None else None
+        after = read_cursor(scope, cursor) if cursor is not None else START
         page = self._call(
             collection, lambda documents: documents.list_page(limit=limit, after=after)
         )
@@ -103,7 +103,9 @@ class DocumentViewSet(TenantViewSet):
                 raise InvalidParameter("If-Match and If-None-Match cannot both hold.")
             document = self._write(collection, lambda documents: documents.create(wanted, fields))
             return self._stored(collection, document, created=True)
-        document, created = self._write(
+        # A condition can only hold where a document is: then nothing is created, nor a collection.
+        write = self._write if condition is None else self._call
+        document, created = write(
             collection, lambda documents: documents.replace(wanted, fields, if_match=condition)
         )
         return self._stored(collection, document, created=created)

@@ -64,7 +64,7 @@ def int_parameter(request: Request, name: str, *, default: int, low: int, high: 
 
 def json_body(request: Request) -> Any:
     """Return the parsed body. Raises MalformedJson when there is none."""
-    if request.META.get("CONTENT_LENGTH") in {None, "", "0"}:
+    if request.stream is None:  # DRF would go on with an empty object
         raise MalformedJson(
             "The body is empty. Send JSON with Content-Type: application/json and a Content-Length."
         )

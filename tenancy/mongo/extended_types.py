@@ -153,6 +153,7 @@ REGEX_OPTIONS = {"i": re.I, "l": re.L, "m": re.M, "s": re.S, "u": re.U, "x": re.
 
 
 def spell_non_finite(value: Any) -> Any:
+    """Return a value with its NaN and infinities spelled out, at any depth."""
     if isinstance(value, dict):
         return {key: spell_non_finite(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -225,7 +225,12 @@ def _carry_document(target: Collection[Document], stray: Document) -> None:
     meta = {key: value for key, value in stray.get("_meta", {}).items() if key != "rev"}
     revision = {"rev": {"$add": [{"$ifNull": ["$_meta.rev", 0]}, 1]}}
     carried = [{"$literal": fields}, {"_meta": {"$mergeObjects": [{"$literal": meta}, revision]}}]
-    # A repeat after a crash finds its own work by the time of the write, and leaves it.
-    is_done = {"$eq": ["$_meta.updated_at", {"$literal": meta.get("updated_at")}]}
+    # A repeat after a crash finds its own work by who wrote it and when, and leaves it.
+    is_done = {
+        "$and": [
+            {"$eq": [f"$_meta.{mark}", {"$literal": meta.get(mark, "?")}]}
+            for mark in ("updated_at", "by")
+        ]
+    }
     replacement = {"$cond": [is_done, "$$ROOT", {"$mergeObjects": carried}]}
     target.update_one({"_id": stray["_id"]}, [{"$replaceWith": replacement}], upsert=True)

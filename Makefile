@@ -1,0 +1,54 @@
+# Everything that is done with this project, from a machine that has only Python 3.11 and make.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST_FLAGS ?= -n 2
+# What a running service may have in the environment, and its tests must not see.
+SERVICE := MONGODB_URI DATABASE_URL REDIS_URL CELERY_BROKER_URL PORT SECRET_KEY DEBUG \
+	ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS LOG_LEVEL DJANGO_SETTINGS_MODULE ACCESS_TOKEN_MINUTES \
+	$(shell env | sed -n 's/^\(TENANTRY_[A-Z_]*\|TENANCY_[A-Z_]*\|ACCOUNTS_[A-Z_]*\|JWT_[A-Z_]*\)=.*/\1/p')
+ALONE := env $(foreach name,$(SERVICE),-u $(name))
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test check bench drill
+
+help: ## list what can be done
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: $(INSTALLED) ## make .venv with everything, the MongoDB server included
+
+$(INSTALLED): $(wildcard requirements/*.txt)
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+		echo "Python 3.11 is needed and was not found. Install it, or say where it is: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
+		echo "The virtual environment could not be made. On Debian and Ubuntu: apt install python3.11-venv" >&2; rm -rf $(VENV); exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
+	@touch $@
+
+run: $(INSTALLED) ## serve everything on PORT (8000); Ctrl-C stops it
+	@exec $(BIN)/python manage.py serve
+
+demo: $(INSTALLED) ## make people and organizations to try out, while `make run` runs
+	@$(BIN)/python manage.py demo
+
+test: $(INSTALLED) ## run the tests; they bring their own MongoDB
+	$(ALONE) $(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+check: $(INSTALLED) ## lint, types, layers, migrations, production settings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	@home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && set -ex && \
+	$(ALONE) TENANTRY_HOME=$$home $(BIN)/python manage.py makemigrations --check --dry-run && \
+	$(ALONE) TENANTRY_HOME=$$home TENANTRY_PRODUCTION=true ALLOWED_HOSTS=example.org \
+		SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
+		$(BIN)/python manage.py check --deploy --fail-level WARNING
+
+bench: $(INSTALLED) ## measure what a request costs
+	$(ALONE) $(BIN)/python -m benchmarks.request_path
+
+drill: $(INSTALLED) ## rename an organization under full load, and count what was lost
+	$(ALONE) $(BIN)/python -m benchmarks.rename_drill

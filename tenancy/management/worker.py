@@ -1,0 +1,66 @@
+"""The background worker of `serve`: every half second it runs what is due in the journal."""
+
+import logging
+import threading
+
+from django.db import close_old_connections, connection
+
+from tenancy import catalog, journal, operations
+from tenancy.models import Operation
+from tenancy.mongo.clients import ping
+
+logger = logging.getLogger("tenantry.worker")
+
+ROUND_SECONDS = 0.5
+
+
+class Worker:
+    """A thread that goes on with operations until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.first: list[Operation] = []
+        self.first_done = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._reported: set[type[Exception]] = set()
+
+    def start(self) -> None:
+        """Begin. `first_done` is set when what was due at the start has been run: `first`."""
+        self._thread.start()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Let the operation that is running end, but wait no longer than the time-out.
+
+        One that is cut off is resumed at the next start.
+        """
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+
+    def _run(self) -> None:
+        self.first = self._round()
+        self.first_done.set()
+        while not self._stopping.wait(ROUND_SECONDS):
+            self._round()
+        connection.close()
+
+    def _round(self) -> list[Operation]:
+        """Run what is due. Whatever goes wrong, it is logged once and tried again next time."""
+        try:
+            close_old_connections()
+            ran = run_due()
+        except Exception as error:
+            if type(error) not in self._reported:
+                logger.exception("Operations wait: the journal cannot be worked on.")
+            self._reported.add(type(error))
+            return []
+        self._reported.clear()
+        return ran
+
+
+def run_due() -> list[Operation]:
+    """Run what is due, and return it. Raises ClusterUnavailable before an attempt is wasted."""
+    if not journal.due_operations():
+        return []
+    ping(catalog.default_uri())
+    return operations.resume_operations()

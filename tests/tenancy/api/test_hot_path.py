@@ -1,0 +1,129 @@
+"""What a request costs in steady state: no catalog query, and as few MongoDB commands as can be."""
+
+from functools import partial
+
+import pytest
+from pymongo import MongoClient
+from pymongo.monitoring import CommandListener
+
+from tenancy.mongo import clients
+from tests.http import DOCUMENTS, document_url, send
+
+
+class Commands(CommandListener):
+    """Remembers the name of every command that a client sends."""
+
+    def __init__(self):
+        self.names = []
+
+    def started(self, event):
+        self.names.append(event.command_name)
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+@pytest.fixture
+def commands(monkeypatch):
+    """The commands that the product's client has sent: a list to read and to clear."""
+    listener = Commands()
+    monkeypatch.setattr(clients, "MongoClient", partial(MongoClient, event_listeners=[listener]))
+    clients.close_clients()
+    yield listener.names
+    clients.close_clients()
+
+
+@pytest.fixture
+def warm(settings, commands, alice):
+    """alice after one request of each kind, in a process whose caches do not run out meanwhile."""
+    settings.TENANCY_CATALOG_TTL = settings.ACCOUNTS_ROW_TTL = 60
+    assert send(alice, "PUT", document_url("ada"), {"n": 1}).status_code == 201
+    assert alice.get(document_url("ada")).status_code == 200
+    commands.clear()
+    return alice
+
+
+def test_the_listener_sees_the_product_s_commands(warm, commands):
+    warm.get(document_url("ada"))
+    warm.get(document_url("ada"))
+
+    assert commands == ["find", "find"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "expected"),
+    [
+        (lambda client: client.get(document_url("ada")), 200, ["find"]),
+        (
+            lambda client: client.get(document_url("ada"), headers={"If-None-Match": '"r1"'}),
+            304,
+            ["find"],
+        ),
+        (lambda client: client.get(DOCUMENTS), 200, ["find"]),
+        (lambda client: send(client, "POST", DOCUMENTS, {"n": 1}), 201, ["insert"]),
+        (lambda client: send(client, "PUT", document_url("x"), {}), 201, ["findAndModify"]),
+        (lambda client: send(client, "PUT", document_url("ada"), {}), 200, ["findAndModify"]),
+        (
+            lambda client: send(client, "PUT", document_url("ada"), {}, If_Match='"r1"'),
+            200,
+            ["findAndModify"],
+        ),
+        (
+            lambda client: send(client, "PUT", document_url("x"), {}, If_None_Match="*"),
+            201,
+            ["insert"],
+        ),
+        (lambda client: send(client, "PATCH", document_url("ada"), {}), 200, ["find", "update"]),
+        (lambda client: client.delete(document_url("ada")), 204, ["delete"]),
+        (lambda client: client.get("/api/v1/collections"), 200, []),
+    ],
+    ids=[
+        *["get", "get-304", "list", "post", "put-new", "put", "put-if-match", "put-if-none-match"],
+        *["patch", "delete", "collections"],
+    ],
+)
+def test_steady_state_asks_the_catalog_nothing_and_mongodb_little(
+    warm, commands, django_assert_num_queries, request_, status, expected
+):
+    with django_assert_num_queries(0):
+        answer = request_(warm)
+
+    assert answer.status_code == status
+    assert commands == expected
+
+
+def test_a_full_page_is_one_command(warm, commands, mongo, django_assert_num_queries):
+    mongo["org_acme"].insert_many([{"_id": n, "text": "x" * 500} for n in range(1_500)])
+
+    with django_assert_num_queries(0):
+        answer = warm.get(f"{DOCUMENTS}?limit=1000")
+        following = warm.get(DOCUMENTS, {"cursor": answer.json()["page"]["next"], "limit": 1000})
+
+    assert [len(page.json()["data"]) for page in (answer, following)] == [1000, 501]
+    assert commands == ["find", "find"]
+
+
+def test_nothing_found_costs_one_look_at_the_catalog(warm, commands, django_assert_max_num_queries):
+    with django_assert_max_num_queries(2):  # the organization, and its collections
+        assert warm.get(document_url("nothing")).status_code == 404
+
+    assert commands == ["find"]
+
+
+def test_a_refused_body_costs_mongodb_nothing(warm, commands, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert send(warm, "PUT", document_url("ada"), b"{").status_code == 400
+        assert send(warm, "PUT", document_url("ada"), {"a.b": 1}).status_code == 422
+        assert send(warm, "GET", DOCUMENTS + "?cursor=x").status_code == 400
+
+    assert commands == []
+
+
+def test_whoever_may_not_costs_mongodb_nothing(warm, vera, nobody, commands):
+    for client in (vera, nobody):
+        assert send(client, "PUT", document_url("ada"), {}).status_code in (401, 403)
+
+    assert commands == []
