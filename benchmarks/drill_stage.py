@@ -70,6 +70,7 @@ def start_servers(
 
 
 def sign_up(ports: list[int]) -> Stage:
+    """Sign the drill's organization up and return where it is."""
     account = Account("drill@tenantry.example", f"Drill-{secrets.token_urlsafe(18)}")
     body = {
         "organization_name": HOME_NAME,

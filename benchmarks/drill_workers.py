@@ -77,6 +77,7 @@ def _receive(worker: Worker, seconds: float) -> Any:
 
 
 def wait_until_under_way(workers: list[Worker]) -> None:
+    """Return when every worker has had its first answer. Raises ProcessFailed."""
     for number, worker in enumerate(workers):
         if _receive(worker, UNDER_WAY_SECONDS) is None:
             raise ProcessFailed(f"load process {number} did not get under way")

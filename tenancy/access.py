@@ -23,7 +23,7 @@ from tenancy.exceptions import (
     TenantBusy,
 )
 from tenancy.models import OrganizationStatus
-from tenancy.mongo import extended_json
+from tenancy.mongo import clients, extended_json
 from tenancy.mongo.clients import call_deadline
 from tenancy.mongo.documents import Page, TenantCollection
 from tenancy.names import check_collection_name
@@ -118,3 +118,8 @@ def decode_document(spelled: dict[str, Any]) -> dict[str, Any]:
     Raises InvalidDocument.
     """
     return extended_json.decode_document(spelled)
+
+
+def check_default_cluster() -> None:
+    """Raise ClusterUnavailable unless the default cluster answers now."""
+    clients.ping(catalog.default_uri())

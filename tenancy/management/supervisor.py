@@ -43,6 +43,7 @@ class Supervisor:
         self._check = check
         self._stopping = Event()
         self._hurry = Event()
+        self._probing = False
         self._worker = Worker()
         self._mongod: EmbeddedServer | None = None
         self._web = WebServer(
@@ -64,6 +65,8 @@ class Supervisor:
                 self._start()
                 self._wait_until_ready()
                 self._watch()
+            except InterruptedError:
+                pass  # by a signal: it says to stop
             except (EmbeddedServerError, PortUnusable) as error:
                 raise CommandError(f"{error} {getattr(error, 'hint', '')}".strip()) from error
             finally:
@@ -110,7 +113,7 @@ class Supervisor:
 
     def _wait_until_ready(self) -> None:
         patience_ends = time.monotonic() + READY_PATIENCE_SECONDS
-        while not self._stopping.is_set() and (obstacle := self._web.find_obstacle()):
+        while not self._stopping.is_set() and (obstacle := self._probe()):
             self._check_children()
             self._stopping.wait(READY_POLL_SECONDS)
             if time.monotonic() > patience_ends:
@@ -118,6 +121,13 @@ class Supervisor:
                 patience_ends = math.inf
         if not self._stopping.is_set():
             self._say(self._where_everything_is())
+
+    def _probe(self) -> str | None:
+        self._probing = True
+        try:
+            return self._web.find_obstacle()
+        finally:
+            self._probing = False
 
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_SECONDS):
@@ -159,6 +169,8 @@ class Supervisor:
 
     def _on_signal(self, number: int, frame: Any) -> None:
         (self._hurry if self._stopping.is_set() else self._stopping).set()
+        if self._probing:
+            raise InterruptedError  # a probe may take seconds; nothing is lost by leaving it
 
     def _where_everything_is(self) -> str:
         embedded = self._mongod is not None

@@ -22,7 +22,8 @@ MAX_CONNECTIONS = 1_024
 # A request may take this long to end after the server was asked to stop.
 WORKERS_KILL_SECONDS = 10
 STOP_MAX_SECONDS = 15.0
-PROBE_SECONDS = 5.0
+# Longer than the driver looks for a cluster that is not there, twice.
+PROBE_SECONDS = 8.0
 MAX_PORT = 65_535
 ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 -- read, not bound
 

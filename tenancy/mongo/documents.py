@@ -144,7 +144,7 @@ class TenantCollection:
                 codes = {refused["code"] for refused in error.details["writeErrors"]}
                 if codes & STALE_CODES:
                     raise StalePlacement from error
-                if codes != {DUPLICATE_KEY}:
+                if codes != {DUPLICATE_KEY} or error.details["writeConcernErrors"]:
                     raise
                 return int(error.details["nInserted"])
         return len(documents)

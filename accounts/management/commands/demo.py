@@ -13,7 +13,7 @@ from accounts.demonstration import (
     make_operator,
     make_organization,
 )
-from tenancy import catalog
+from tenancy.access import check_default_cluster
 from tenancy.exceptions import ClusterUnavailable
 from tenancy.management.reporting import Report, ReportingCommand
 from tenancy.management.web_server import local_url
@@ -54,7 +54,7 @@ class Command(ReportingCommand):
             raise CommandError(
                 "The demonstration has a password that everybody knows: not in production."
             )
-        catalog.default_uri()  # raises with what to do
+        _check_service()
         progress = (lambda text: None) if as_json else self.stdout.write
         try:
             password = make_operator(reset=reset_passwords)
@@ -63,12 +63,17 @@ class Command(ReportingCommand):
             ]
         except ModuleNotFoundError as error:
             raise CommandError(f"{error}. Run `make install` first.") from error
-        except ClusterUnavailable as error:
-            raise ClusterUnavailable(
-                "MongoDB cannot be reached: the service is not running.",
-                hint="Start it with `make run` in another terminal.",
-            ) from error
         return Report(_represent(password, made), _tell(password, made))
+
+
+def _check_service() -> None:
+    try:
+        check_default_cluster()
+    except ClusterUnavailable as error:
+        raise ClusterUnavailable(
+            "MongoDB cannot be reached: the service is not running.",
+            hint="Start it with `make run` in another terminal, or set MONGODB_URI.",
+        ) from error
 
 
 def _represent(password: str | None, made: list[Made]) -> dict[str, Any]:

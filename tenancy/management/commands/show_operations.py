@@ -4,8 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-import tenancy.lifecycle  # noqa: F401 -- registers the kinds
-from tenancy.journal import KINDS
+from tenancy.checks import fail_points
 from tenancy.management.reporting import (
     Report,
     ReportingCommand,
@@ -41,9 +40,13 @@ class Command(ReportingCommand):
 
 
 def _steps() -> Report:
-    names = [(kind.name, step.name) for kind in KINDS.values() for step in kind.steps]
-    data = [{"kind": kind, "step": step, "fail_point": f"{kind}.{step}"} for kind, step in names]
-    return Report({"steps": data}, "\n".join(f"{kind}.{step}" for kind, step in names))
+    points = fail_points()
+    names = [point.split(".") for point in points]
+    data = [
+        {"kind": kind, "step": step, "fail_point": point}
+        for (kind, step), point in zip(names, points, strict=True)
+    ]
+    return Report({"steps": data}, "\n".join(points))
 
 
 def _operations(*, open: bool, organization: str | None, limit: int, **_: Any) -> Report:  # noqa: A002 -- the option's name
