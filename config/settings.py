@@ -11,8 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
-env = environ.Env()  # type: ignore[no-untyped-call]
+
+class _Environment(environ.Env):
+    """The environment; a value that cannot be read is named in the error."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except (ValueError, TypeError) as error:
+            raise ImproperlyConfigured(f"{var} cannot be “{os.environ.get(var)}”.") from error
+
+
+env = _Environment()  # type: ignore[no-untyped-call]
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env")
 
@@ -26,11 +38,19 @@ TENANTRY_PROCESSES: int = env.int("TENANTRY_PROCESSES", 1)
 TENANTRY_THREADS: int = env.int("TENANTRY_THREADS", 8)
 
 
+def _make_home() -> None:
+    try:
+        TENANTRY_HOME.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"TENANTRY_HOME {TENANTRY_HOME} cannot be used: {error.strerror}."
+        ) from error
+
+
 def _kept_secret() -> str:
     """Return the secret of this home, made once: the first of several processes wins."""
     path = TENANTRY_HOME / "secret_key"
     if not path.exists():
-        TENANTRY_HOME.mkdir(parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(dir=TENANTRY_HOME)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(64))
@@ -44,6 +64,7 @@ def _kept_secret() -> str:
 
 
 # --- Django -------------------------------------------------------------------------------------
+_make_home()
 SECRET_KEY: str = env.str("SECRET_KEY", "") or _kept_secret()
 DEBUG: bool = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list(

@@ -54,6 +54,10 @@ SETTINGS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: not settings.MONGODB_URI or settings.MONGODB_URI.startswith("mongodb"),
         "MONGODB_URI begins with mongodb:// or mongodb+srv://.",
     ),
+    "tenancy.E009": (
+        lambda: not settings.TENANTRY_PRODUCTION or bool(settings.ALLOWED_HOSTS),
+        "ALLOWED_HOSTS names the hosts that are answered; production needs at least one.",
+    ),
 }
 
 

@@ -29,8 +29,9 @@ APPENDIX = [
     ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
     ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
 ]
+OBJECT_ID = ObjectId("6b00a685daa855e4d99114b4")
 BSON_VALUES = [
-    *[ObjectId("6b00a685daa855e4d99114b4"), DatetimeMS(-5), Decimal128("1.10"), Int64(3), Binary(b"x", 4), 2.0, True],
+    *[OBJECT_ID, DatetimeMS(-5), Decimal128("1.10"), Int64(3), Binary(b"x", 4), 2.0, True],
     *[[None, {"a": None}], "", 0, False],
 ]
 
@@ -41,7 +42,7 @@ def test_the_examples_of_the_rfc_hold(target, patch, result):
 
 
 @pytest.mark.parametrize("value", BSON_VALUES, ids=repr)
-@pytest.mark.parametrize("target", [{}, {"k": 1}, {"k": {"deep": 1}}, {"k": ObjectId("6b00a685daa855e4d99114b4")}], ids=repr)
+@pytest.mark.parametrize("target", [{}, {"k": 1}, {"k": {"deep": 1}}, {"k": OBJECT_ID}], ids=repr)
 def test_a_bson_value_replaces_whatever_was_there(target, value):
     merged = apply_merge_patch(target, {"k": value})["k"]
 
