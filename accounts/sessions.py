@@ -4,10 +4,6 @@ What a request may do is read from the rows, through a cache of at most `ACCOUNT
 change of role, a removal or a revocation bites within that time everywhere, and at once here.
 """
 
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,6 +15,7 @@ from django.utils import timezone
 from accounts.exceptions import TokenRevoked
 from accounts.models import Membership, Session
 from accounts.tokens import Claims
+from tenancy.caching import AgedCache
 
 CACHE_MAX_STANDINGS = 20_000
 USER_AGENT_MAX_CHARACTERS = 200
@@ -88,48 +85,15 @@ def _read_principal(claims: Claims) -> Principal | None:
     )
 
 
-class StandingCache:
-    """Principals by claims, at most `CACHE_MAX_STANDINGS`; what was refused is not kept."""
-
-    def __init__(self, read: Callable[[Claims], Principal | None]) -> None:
-        self._read = read
-        self._entries: OrderedDict[Claims, tuple[float, Principal]] = OrderedDict()
-        self._lock = threading.Lock()
-        self._changed = 0.0
-
-    def find(self, claims: Claims) -> Principal | None:
-        """Return the principal, read again when the entry is older than the TTL."""
-        asked = time.monotonic()
-        entry = self._entries.get(claims)
-        if entry is not None and asked - entry[0] < settings.ACCOUNTS_ROW_TTL:
-            return entry[1]
-        principal = self._read(claims)
-        with self._lock:
-            self._keep(claims, asked, principal)
-        return principal
-
-    def _keep(self, claims: Claims, asked: float, principal: Principal | None) -> None:
-        if principal is None:
-            self._entries.pop(claims, None)
-        elif asked >= self._changed:
-            self._entries[claims] = (asked, principal)
-            self._entries.move_to_end(claims)
-            while len(self._entries) > CACHE_MAX_STANDINGS:
-                self._entries.popitem(last=False)
-
-    def clear(self) -> None:
-        """Forget everything, after a change made in this process."""
-        with self._lock:
-            self._changed = time.monotonic()
-            self._entries.clear()
-
-
-_standings = StandingCache(_read_principal)
+# What was refused is not kept: a credential that becomes good again is good at once.
+_standings: AgedCache[Claims, Principal] = AgedCache(
+    _read_principal, max_entries=CACHE_MAX_STANDINGS
+)
 
 
 def get_principal(claims: Claims) -> Principal:
     """Return who the claims stand for now, or raise TokenRevoked."""
-    principal = _standings.find(claims)
+    principal = _standings.find(claims, settings.ACCOUNTS_ROW_TTL)
     if principal is None:
         raise TokenRevoked
     return principal

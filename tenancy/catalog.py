@@ -1,13 +1,5 @@
-"""Find a tenant. Reads only; a cached tenant is at most `TENANCY_CATALOG_TTL` old.
+"""Find a tenant. Reads only; a cached tenant is at most `TENANCY_CATALOG_TTL` old."""
 
-The age of an entry counts from before its query was sent, so that the bound holds whatever the
-query took.
-"""
-
-import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
+from tenancy.caching import AgedCache
 from tenancy.exceptions import ClusterUnavailable, OrganizationNotFound
 from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement
 from tenancy.names import Kind, PlacementAddress
@@ -97,64 +90,22 @@ def _snapshot(row: Organization) -> Tenant:
     )
 
 
-def read_tenant(organization_id: UUID) -> Tenant:
-    """Read a tenant from the catalog now. Raises OrganizationNotFound; a tombstone is not found."""
+def _read_tenant(organization_id: UUID) -> Tenant | None:
     rows = Organization.objects.existing().select_related("plan", "placement__cluster")
     row = rows.prefetch_related("collections").filter(pk=organization_id).first()
-    if row is None:
-        raise OrganizationNotFound
-    return _snapshot(row)
+    return None if row is None else _snapshot(row)
 
 
-class TenantCache:
-    """Tenants by id, at most `CACHE_MAX_TENANTS`, each with the time it was asked for."""
-
-    def __init__(self, read: Callable[[UUID], Tenant]) -> None:
-        self._read = read
-        self._entries: OrderedDict[UUID, tuple[float, Tenant]] = OrderedDict()
-        self._lock = threading.Lock()
-        self._changed = 0.0
-
-    def get(self, organization_id: UUID, max_age: float) -> Tenant:
-        """Return the tenant, read again when the entry is older than `max_age` seconds."""
-        entry = self._entries.get(organization_id)
-        asked = time.monotonic()
-        if entry is not None and asked - entry[0] < max_age:
-            return entry[1]
-        tenant = self._read(organization_id)
-        with self._lock:
-            self._keep(organization_id, asked, tenant)
-        return tenant
-
-    def _keep(self, organization_id: UUID, asked: float, tenant: Tenant) -> None:
-        newest = self._entries.get(organization_id)
-        if asked < self._changed or (newest is not None and newest[0] > asked):
-            return  # what was read may be from before a change made meanwhile
-        self._entries[organization_id] = (asked, tenant)
-        self._entries.move_to_end(organization_id)
-        while len(self._entries) > CACHE_MAX_TENANTS:
-            self._entries.popitem(last=False)
-
-    def forget(self, organization_id: UUID) -> None:
-        """Drop the entry, after a change made in this process."""
-        with self._lock:
-            self._changed = time.monotonic()
-            self._entries.pop(organization_id, None)
-
-    def clear(self) -> None:
-        """Drop everything, as a new process would have it."""
-        with self._lock:
-            self._changed = time.monotonic()
-            self._entries.clear()
-
-
-_cache = TenantCache(read_tenant)
+_cache: AgedCache[UUID, Tenant] = AgedCache(_read_tenant, max_entries=CACHE_MAX_TENANTS)
 
 
 def get_tenant(organization_id: UUID, *, max_age: float | None = None) -> Tenant:
     """Return a tenant at most `max_age` (default: the TTL) seconds old, or raise NotFound."""
     age = settings.TENANCY_CATALOG_TTL if max_age is None else max_age
-    return _cache.get(organization_id, age)
+    tenant = _cache.find(organization_id, age)
+    if tenant is None:
+        raise OrganizationNotFound
+    return tenant
 
 
 def forget_tenant(organization_id: UUID) -> None:

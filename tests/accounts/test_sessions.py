@@ -1,10 +1,7 @@
 """The rows have the last word: what a token may do is what its session, user and role may now."""
 
-import threading
 import time
 from datetime import timedelta
-from types import SimpleNamespace
-from uuid import uuid4
 
 import pytest
 from django.db import transaction
@@ -12,22 +9,19 @@ from django.db.models import F
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts import sessions
 from accounts.exceptions import TokenRevoked
 from accounts.models import Membership, Session, User
 from accounts.roles import Role
 from accounts.sessions import (
     USER_AGENT_MAX_CHARACTERS,
     Device,
-    Principal,
-    StandingCache,
     forget_standings,
     get_principal,
     open_session,
     revoke_sessions,
 )
 from accounts.signup import sign_in
-from accounts.tokens import Claims, read_access_token
+from accounts.tokens import read_access_token
 from tenancy import lifecycle
 from tests.conftest import ACTOR
 
@@ -279,113 +273,3 @@ def test_sign_in_of_one_leaves_the_tokens_of_others(acme, bob):
     other.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
 
     assert {client.get(ORGANIZATION).status_code for client in (bob, other)} == {200}
-
-
-# --- The cache itself ---------------------------------------------------------------------------
-
-
-def make_claims(epoch=1):
-    return Claims(uuid4(), uuid4(), uuid4(), uuid4(), epoch)
-
-
-class Rows:
-    """What the cache reads: one role for all, and what to do while somebody reads it."""
-
-    def __init__(self, role="editor"):
-        self.role, self.reads, self.meanwhile = role, 0, lambda: None
-
-    def __call__(self, claims):
-        self.reads += 1
-        seen = self.role
-        self.meanwhile()
-        if seen is None:
-            return None
-        return Principal(
-            claims.user_id, claims.organization_id, claims.membership_id, claims.session_id, seen
-        )
-
-
-def test_entry_is_used_until_it_is_as_old_as_the_ttl(settings, monkeypatch):
-    settings.ACCOUNTS_ROW_TTL = 5.0
-    now = SimpleNamespace(monotonic=lambda: now.at, at=100.0)
-    monkeypatch.setattr(sessions, "time", now)
-    rows, claims = Rows(), make_claims()
-    cache = StandingCache(rows)
-
-    for now.at in (100.0, 104.9, 105.0, 109.9, 110.0):
-        cache.find(claims)
-
-    assert rows.reads == 3
-
-
-def test_age_counts_from_before_the_read(settings, monkeypatch):
-    settings.ACCOUNTS_ROW_TTL = 5.0
-    now = SimpleNamespace(monotonic=lambda: now.at, at=100.0)
-    monkeypatch.setattr(sessions, "time", now)
-    rows, claims = Rows(), make_claims()
-    rows.meanwhile = lambda: setattr(now, "at", now.at + 4)  # a slow read
-    cache = StandingCache(rows)
-    cache.find(claims)
-
-    now.at = 105.5  # 1.5 s after the answer came, 5.5 s after it was asked for
-    cache.find(claims)
-
-    assert rows.reads == 2
-
-
-def test_read_that_overlaps_a_revocation_is_not_kept():
-    rows, claims = Rows(), make_claims()
-    cache = StandingCache(rows)
-
-    def revoke():
-        rows.role, rows.meanwhile = None, lambda: None
-        cache.clear()
-
-    rows.meanwhile = revoke
-    assert cache.find(claims).role == "editor"  # asked before the revocation
-
-    assert cache.find(claims) is None
-
-
-def test_thread_that_read_before_a_revocation_does_not_bring_it_back():
-    rows, claims = Rows(), make_claims()
-    cache = StandingCache(rows)
-    has_read, revoked = threading.Event(), threading.Event()
-    rows.meanwhile = lambda: (has_read.set(), revoked.wait(5))
-    reader = threading.Thread(target=cache.find, args=[claims])
-    reader.start()
-    assert has_read.wait(5)
-
-    rows.role, rows.meanwhile = None, lambda: None
-    cache.clear()
-    revoked.set()
-    reader.join(5)
-
-    assert cache.find(claims) is None
-
-
-def test_cache_is_bounded_and_drops_the_oldest(monkeypatch):
-    monkeypatch.setattr(sessions, "CACHE_MAX_STANDINGS", 3)
-    rows = Rows()
-    cache = StandingCache(rows)
-    everyone = [make_claims() for _ in range(5)]
-    for claims in everyone:
-        cache.find(claims)
-
-    for claims in everyone[2:]:
-        cache.find(claims)
-
-    assert rows.reads == 5
-    assert len(cache._entries) == 3
-
-
-def test_claims_that_differ_in_anything_are_cached_apart():
-    rows = Rows()
-    cache, claims = StandingCache(rows), make_claims()
-    cache.find(claims)
-
-    for name in ("user_id", "organization_id", "membership_id", "session_id"):
-        cache.find(Claims(**{**vars(claims), name: uuid4()}))
-    cache.find(Claims(**{**vars(claims), "membership_epoch": 2}))
-
-    assert rows.reads == 6

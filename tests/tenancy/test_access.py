@@ -87,7 +87,7 @@ def asleep_for_long(asleep, settings):
 def test_a_call_waits_for_the_end_of_a_pause_and_goes_on(acme, monkeypatch):
     run(acme, lambda documents: documents.insert({"_id": 1}))
     pause(acme)
-    polled, read = threading.Semaphore(0), catalog.read_tenant
+    polled, read = threading.Semaphore(0), catalog._read_tenant
     monkeypatch.setattr(
         catalog._cache,
         "_read",
@@ -131,7 +131,7 @@ def test_an_announced_pause_does_not_hold_anybody_up_before_it_begins(acme, monk
 
 
 def test_nothing_found_in_a_pause_is_looked_for_again_after_it(acme, settings, monkeypatch):
-    tenant, read, paused = catalog.get_tenant(acme.id, max_age=0), catalog.read_tenant, []
+    tenant, read, paused = catalog.get_tenant(acme.id, max_age=0), catalog._read_tenant, []
 
     def read_and_end_pause(organization_id):
         fresh = read(organization_id)
