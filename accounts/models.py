@@ -20,6 +20,11 @@ def normalize_email(email: str) -> str:
     return unicodedata.normalize("NFKC", email).strip().lower()
 
 
+def normalize_password(password: str) -> str:
+    """Return the one spelling of a password: NFKC, as every keyboard and system can type it."""
+    return unicodedata.normalize("NFKC", password)
+
+
 class UserManager(BaseUserManager["User"]):
     """Users, found by their address in any spelling."""
 
@@ -61,6 +66,14 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Hash and keep a password, whichever way it was typed."""
+        super().set_password(raw_password and normalize_password(raw_password))
+
+    def check_password(self, raw_password: str | None) -> bool:
+        """Return whether it is the password, whichever way it is typed."""
+        return super().check_password(raw_password and normalize_password(raw_password))
 
 
 class Membership(models.Model):

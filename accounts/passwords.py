@@ -1,14 +1,13 @@
 """Check and hash passwords: bounded in length, in number at once, and equal in time."""
 
 import threading
-import unicodedata
 
 from django.conf import settings
 from django.contrib.auth import password_validation
 from django.contrib.auth.hashers import check_password, make_password
 from django.core.exceptions import ValidationError
 
-from accounts.models import User
+from accounts.models import User, normalize_password
 from tenancy.exceptions import FieldError, ValidationFailed
 
 PASSWORD_MAX_CHARACTERS = 128
@@ -18,10 +17,6 @@ _hashers = threading.BoundedSemaphore(settings.ACCOUNTS_HASHERS)
 _dummy_hash: list[str] = []
 
 
-def _normalized(password: str) -> str:
-    return unicodedata.normalize("NFKC", password)
-
-
 def check_new_password(password: str, *, email: str, pointer: str = "/password") -> None:
     """Raise ValidationFailed, with every reason, unless the password may be used."""
     if len(password) > PASSWORD_MAX_CHARACTERS:
@@ -29,7 +24,7 @@ def check_new_password(password: str, *, email: str, pointer: str = "/password")
             (f"The password is longer than {PASSWORD_MAX_CHARACTERS} characters.", "too_long")
         ]
     else:
-        reasons = _weaknesses(_normalized(password), email)
+        reasons = _weaknesses(normalize_password(password), email)
     if reasons:
         errors = [FieldError(pointer, code, message) for message, code in reasons]
         raise ValidationFailed("The password cannot be used.", errors=errors)
@@ -46,7 +41,7 @@ def _weaknesses(password: str, email: str) -> list[tuple[str, str]]:
 def hash_password(password: str) -> str:
     """Return the argon2id hash, once one of a few computations at a time is free."""
     with _hashers:
-        return make_password(_normalized(password))
+        return make_password(normalize_password(password))
 
 
 def matches(password: str, user: User | None) -> bool:
@@ -56,7 +51,7 @@ def matches(password: str, user: User | None) -> bool:
         if too_long or user is None or not user.has_usable_password():
             check_password("", _dummy())
             return False
-        return check_password(_normalized(password), user.password)
+        return check_password(normalize_password(password), user.password)
 
 
 def _dummy() -> str:

@@ -2,12 +2,10 @@
 
 from django.contrib import admin
 
-from accounts.admin.forms import LoginForm
 from accounts.admin.memberships import MembershipAdmin, OrganizationWithPeopleAdmin
 from accounts.admin.sessions import SessionAdmin
 from accounts.admin.users import UserAdmin, change_own_password
 
 __all__ = ["MembershipAdmin", "OrganizationWithPeopleAdmin", "SessionAdmin", "UserAdmin"]
 
-admin.site.login_form = LoginForm
 admin.site.password_change = change_own_password  # type: ignore[method-assign]

@@ -3,11 +3,9 @@
 A password set here opens the API, and one set there opens this site: both are normalized alike.
 """
 
-import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.admin.forms import AdminPasswordChangeForm as DjangoOwnPasswordForm
 from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm
 from django.db import transaction
@@ -24,14 +22,6 @@ if TYPE_CHECKING:
 else:
     _NewUserForm, _UserForm = BaseUserCreationForm, forms.ModelForm
     _PasswordForm = AdminPasswordChangeForm
-
-
-class LoginForm(AdminAuthenticationForm):
-    """The sign-in of operators."""
-
-    def clean_password(self) -> str:
-        """Return the password in the form in which it was hashed."""
-        return unicodedata.normalize("NFKC", self.cleaned_data["password"])
 
 
 class PasswordRules:
