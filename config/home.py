@@ -1,24 +1,35 @@
 """What the product says of itself at its root."""
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_safe
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from accounts.roles import PUBLIC
+
+LINKS = {
+    "api": "/api/v1",
+    "docs": "/api/docs",
+    "openapi": "/api/v1/openapi.json",
+    "admin": "/admin/",
+    "ready": "/readyz",
+}
 
 
-@require_safe
-def home(request: HttpRequest) -> JsonResponse:
-    """Answer with the name, the version and where to go on."""
-    links = {
-        "api": "/api/v1",
-        "docs": "/api/docs",
-        "openapi": "/api/v1/openapi.json",
-        "admin": "/admin/",
-        "ready": "/readyz",
-    }
-    return JsonResponse({"name": "Tenantry", "version": settings.VERSION, "links": links})
+@extend_schema(tags=["health"], auth=[], responses={(200, "application/json"): dict})
+class HomeViewSet(ViewSet):
+    """The root, and the health route that clients of many small services know."""
 
+    authentication_classes = []
+    required = {"home": PUBLIC, "health": PUBLIC}
 
-@require_safe
-def health(request: HttpRequest) -> JsonResponse:
-    """Answer as long as the process does."""
-    return JsonResponse({"status": "healthy"})
+    @extend_schema(summary="Name, version and links")
+    def home(self, request: Request) -> Response:
+        """Answer with the name, the version and where to go on."""
+        return Response({"name": "Tenantry", "version": settings.VERSION, "links": LINKS})
+
+    @extend_schema(summary="Is the process alive?")
+    def health(self, request: Request) -> Response:
+        """Answer as long as the process does."""
+        return Response({"status": "healthy"})

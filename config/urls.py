@@ -9,10 +9,10 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.api.auth import AuthViewSet
 from accounts.api.legacy import GetLegacyViewSet, ManageLegacyViewSet, SignUpLegacyViewSet
-from config.home import health, home
+from config.home import HomeViewSet
 from tenancy.api.collections import CollectionViewSet
 from tenancy.api.documents import DocumentViewSet
-from tenancy.api.health import livez, readyz
+from tenancy.api.health import HealthViewSet
 from tenancy.api.organizations import OrganizationViewSet
 
 handler400 = "config.problems.bad_request"
@@ -27,10 +27,10 @@ def _api(route: str, viewset: type[ViewSet], name: str, **actions: Any) -> URLPa
 
 
 urlpatterns = [
-    path("", home, name="home"),
-    path("health", health, name="health"),
-    path("livez", livez, name="livez"),
-    path("readyz", readyz, name="readyz"),
+    _api("", HomeViewSet, "home", get="home"),
+    _api("health", HomeViewSet, "health", get="health"),
+    _api("livez", HealthViewSet, "livez", get="livez"),
+    _api("readyz", HealthViewSet, "readyz", get="readyz"),
     _api("api/v1/auth/signup", AuthViewSet, "signup", post="signup"),
     _api("api/v1/auth/login", AuthViewSet, "login", post="login"),
     _api(

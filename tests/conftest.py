@@ -97,9 +97,14 @@ def tenant_data(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[Database[
 
 @pytest.fixture
 def mongo(
-    db: None, transactional_db: None, tenant_data: Database[dict[str, Any]]
+    request: pytest.FixtureRequest,
+    db: None,
+    transactional_db: None,
+    tenant_data: Database[dict[str, Any]],
 ) -> Database[dict[str, Any]]:
     """The tenants' database, empty before and after, beside an empty catalog."""
+    if "naming" in request.fixturenames:
+        request.getfixturevalue("naming")  # before anybody creates an organization
     return tenant_data
 
 

@@ -4,29 +4,41 @@ import logging
 from collections.abc import Callable
 
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
 
 from tenancy import catalog
+from tenancy.api import schema
 from tenancy.exceptions import TenancyError
 from tenancy.mongo.clients import ping
 
 logger = logging.getLogger("tenantry.health")
 
 
-def livez(request: HttpRequest) -> JsonResponse:
-    """Answer as long as the process does."""
-    return JsonResponse({"status": "ok"})
+@extend_schema(tags=["health"])
+class HealthViewSet(ViewSet):
+    """For those who watch over the process."""
 
+    authentication_classes = []
+    required = {"livez": "public", "readyz": "public"}
 
-def readyz(request: HttpRequest) -> JsonResponse:
-    """Answer 200 when catalog and default cluster can be reached, else 503 with what cannot."""
-    checks = {"catalog": _answers(_check_catalog), "cluster": _answers(_check_cluster)}
-    ready = all(checks.values())
-    body = {
-        "status": "ready" if ready else "not_ready",
-        "checks": {name: "ok" if good else "unreachable" for name, good in checks.items()},
-    }
-    return JsonResponse(body, status=200 if ready else 503)
+    @extend_schema(**schema.LIVEZ)
+    def livez(self, request: Request) -> Response:
+        """Answer as long as the process does."""
+        return Response({"status": "ok"})
+
+    @extend_schema(**schema.READYZ)
+    def readyz(self, request: Request) -> Response:
+        """Answer 200 when catalog and default cluster can be reached, else 503 with what cannot."""
+        checks = {"catalog": _answers(_check_catalog), "cluster": _answers(_check_cluster)}
+        ready = all(checks.values())
+        body = {
+            "status": "ready" if ready else "not_ready",
+            "checks": {name: "ok" if good else "unreachable" for name, good in checks.items()},
+        }
+        return Response(body, status=200 if ready else 503)
 
 
 def _check_catalog() -> None:

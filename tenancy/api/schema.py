@@ -157,6 +157,20 @@ _IF_MATCH = header("If-Match", 'Only at one of these revisions, as `"r3"`; `*`: 
 _USUAL = (400, 401, 403, 404, 410, 503)
 _BODY = {"application/json": DOCUMENT}
 
+_STATUS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"status": {"type": "string"}, "checks": {"type": "object"}},
+}
+LIVEZ: dict[str, Any] = {
+    "summary": "Is the process alive?",
+    "auth": [],
+    "responses": answers(s200=_STATUS),
+}
+READYZ: dict[str, Any] = {
+    "summary": "Can it serve?",
+    "auth": [],
+    "responses": answers(s200=_STATUS, s503=_STATUS),
+}
 LIST_DOCUMENTS: dict[str, Any] = {
     "summary": "List documents",
     "parameters": [

@@ -23,6 +23,16 @@ class NameField(serializers.CharField):
         return data
 
 
+class ExactBooleanField(serializers.BooleanField):
+    """`true` or `false` and nothing that looks like them: it may decide over data."""
+
+    def to_internal_value(self, data: object) -> bool:
+        """Return a JSON boolean, or refuse."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class OrganizationChanges(StrictSerializer):
     """What PATCH /organization takes."""
 
@@ -33,7 +43,7 @@ class OrganizationDeletion(StrictSerializer):
     """What DELETE /organization takes: the slug, so that nobody does it by accident."""
 
     confirm = serializers.CharField()
-    purge = serializers.BooleanField(default=False)
+    purge = ExactBooleanField(default=False)
 
 
 class NewCollection(StrictSerializer):

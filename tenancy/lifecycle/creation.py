@@ -46,7 +46,7 @@ def create_organization(
     name = clean_name(name, pointer=pointer)
     slug = slug_of(name, pointer=pointer)
     with transaction.atomic():
-        organization = _reserve(name, slug)
+        organization = _reserve(name, slug, pointer=pointer)
         run = begin_operation(CREATE, organization, {"name": name, "slug": slug}, by=by)
         if on_reserve is not None:
             on_reserve(organization)
@@ -55,14 +55,14 @@ def create_organization(
     return Organization.objects.select_related("placement").get(pk=organization.pk)
 
 
-def _reserve(name: str, slug: str) -> Organization:
+def _reserve(name: str, slug: str, *, pointer: str) -> Organization:
     plan, _ = Plan.objects.get_or_create(code=Plan.DEFAULT)
     cluster, _ = Cluster.objects.get_or_create(alias=Cluster.DEFAULT)
     organization = Organization(name=name, slug=slug, plan=plan)
     naming = cast(Naming, settings.TENANCY_NAMING)
     namespace = namespace_for(organization.pk, slug, naming=naming, kind="collection")
     with transaction.atomic():
-        _insert_named(organization)
+        _insert_named(organization, pointer=pointer)
         Placement.objects.create(
             organization=organization, kind="collection", cluster=cluster, namespace=namespace
         )
@@ -70,15 +70,15 @@ def _reserve(name: str, slug: str) -> Organization:
     return organization
 
 
-def _insert_named(organization: Organization) -> None:
+def _insert_named(organization: Organization, *, pointer: str) -> None:
     """Insert the row and win its slug: another's slug is refused by one constraint or the other."""
     slug = str(organization.slug)
     try:
         with transaction.atomic():
             organization.save(force_insert=True)
-            reserve_slug(organization, slug)
+            reserve_slug(organization, slug, pointer=pointer)
     except IntegrityError as error:
-        raise name_taken(slug) from error
+        raise name_taken(slug, pointer=pointer) from error
 
 
 def _provision(run: Run) -> None:

@@ -6,7 +6,8 @@ reserve the slug -> announce a pause -> rename the collections -> fence the old 
 
 import time
 from contextlib import suppress
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Self, cast
 from uuid import UUID
 
 from django.conf import settings
@@ -62,12 +63,11 @@ def rename_organization(
     OperationRunning, what an organization that is not served gets, or ClusterUnavailable; then
     the old name still holds.
     """
-    name = clean_name(name, pointer=pointer)
-    slug = slug_of(name, pointer=pointer)
+    new = _NewName.judged(name, pointer)
     deadline = time.monotonic() + TAKE_OVER_SECONDS
     while True:
         with suppress(_FenceBusy):
-            run = _begin(organization_id, name, slug, by=by, on_reserve=on_reserve)
+            run = _begin(organization_id, new, by=by, on_reserve=on_reserve)
             break
         if time.monotonic() > deadline:
             raise OperationRunning
@@ -79,22 +79,38 @@ def rename_organization(
     return Organization.objects.select_related("placement").get(pk=organization_id)
 
 
+@dataclass(frozen=True)
+class _NewName:
+    """A clean name, its slug, and where in the input it was."""
+
+    name: str
+    slug: str
+    pointer: str
+
+    @classmethod
+    def judged(cls, raw: str, pointer: str) -> Self:
+        name = clean_name(raw, pointer=pointer)
+        return cls(name, slug_of(name, pointer=pointer), pointer)
+
+
 class _FenceBusy(Exception):
     """A runner is just removing the fence of an earlier rename; that takes milliseconds."""
 
 
 def _begin(
-    organization_id: UUID, name: str, slug: str, *, by: str, on_reserve: OnReserve | None
+    organization_id: UUID, new: _NewName, *, by: str, on_reserve: OnReserve | None
 ) -> Run | None:
     """Reserve everything in one transaction. Return the run, or None if the name is the same."""
     with transaction.atomic():
         organization = lock_organization(organization_id, *RENAMABLE)
         if on_reserve is not None:
             on_reserve(organization)
-        if organization.name == name:
+        if organization.name == new.name:
             return None
-        is_return = slug != organization.slug and reserve_slug(organization, slug)
-        params = _plan(organization, name, slug) | {"is_return": is_return}
+        is_return = new.slug != organization.slug and reserve_slug(
+            organization, new.slug, pointer=new.pointer
+        )
+        params = _plan(organization, new) | {"is_return": is_return}
         run = begin_operation(RENAME, organization, params, by=by)
         if params["old_namespace"] != params["new_namespace"]:
             _take_over_fences(organization, params["new_namespace"])
@@ -104,17 +120,17 @@ def _begin(
         return run
 
 
-def _plan(organization: Organization, name: str, slug: str) -> dict[str, Any]:
+def _plan(organization: Organization, new: _NewName) -> dict[str, Any]:
     placement = organization.placement
     naming = cast(Naming, settings.TENANCY_NAMING)
     kind = cast(names.Kind, placement.kind)
     return {
         "old_name": organization.name,
-        "new_name": name,
+        "new_name": new.name,
         "old_slug": organization.slug,
-        "new_slug": slug,
+        "new_slug": new.slug,
         "old_namespace": placement.namespace,
-        "new_namespace": namespace_for(organization.pk, slug, naming=naming, kind=kind),
+        "new_namespace": namespace_for(organization.pk, new.slug, naming=naming, kind=kind),
         "epoch": placement.epoch,
     }
 

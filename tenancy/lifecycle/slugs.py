@@ -9,7 +9,7 @@ from tenancy.models import Organization, Placement, SlugReservation
 from tenancy.names import namespace_of_slug
 
 
-def reserve_slug(organization: Organization, slug: str) -> bool:
+def reserve_slug(organization: Organization, slug: str, *, pointer: str = "/name") -> bool:
     """Win the slug by its primary key, or raise NameTaken.
 
     Return whether the organization had it before: it may always go back to a name of its own.
@@ -23,11 +23,11 @@ def reserve_slug(organization: Organization, slug: str) -> bool:
         with transaction.atomic():
             SlugReservation.objects.create(slug=slug, organization=organization)
     except IntegrityError as error:
-        raise name_taken(slug) from error
+        raise name_taken(slug, pointer=pointer) from error
     return False
 
 
-def name_taken(slug: str) -> NameTaken:
+def name_taken(slug: str, *, pointer: str) -> NameTaken:
     """Return the error that says which name is taken, and until when if it is retired."""
     message = f"The name is taken: another organization has the address “{slug}”."
     held = SlugReservation.objects.filter(slug=slug, retired_at__isnull=False).first()
@@ -37,7 +37,7 @@ def name_taken(slug: str) -> NameTaken:
             f"The address “{slug}” belonged to another organization and is kept free "
             f"until {until:%Y-%m-%d}, so that nobody takes the one for the other."
         )
-    return NameTaken(message, errors=[FieldError("/name", "name_taken", message)])
+    return NameTaken(message, errors=[FieldError(pointer, "name_taken", message)])
 
 
 def retire_slug(organization: Organization, slug: str) -> None:

@@ -252,6 +252,7 @@ def test_name_taken_leaves_nobody_behind(acme, nothing_is_left, nobody, name):
     answer = nobody.post(SIGN_UP, BODY | {"organization_name": name})
 
     assert_problem(answer, 409, "name_taken")
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/organization_name"]
 
 
 def test_cluster_out_of_reach_leaves_nothing_behind(nothing_is_left, nobody, settings):

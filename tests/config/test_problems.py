@@ -381,12 +381,24 @@ def test_document_names_every_route_of_the_api_and_no_other(document):
     assert described == routes
 
 
+# They take nothing and are for everybody: there is nothing in them to refuse.
+TELLING = {"/", "/health", "/livez", "/readyz"}
+
+
 def operations(document):
     return [
         (path, method, operation)
         for path, item in document["paths"].items()
         for method, operation in item.items()
+        if path not in TELLING
     ]
+
+
+def test_telling_routes_are_described_without_a_token(document):
+    for path in TELLING:
+        operation = document["paths"][path]["get"]
+        assert (operation["tags"], operation.get("security", [])) == (["health"], [])
+        assert "200" in operation["responses"]
 
 
 def test_every_route_has_a_summary_a_tag_and_answers(document):
@@ -465,3 +477,12 @@ def test_assets_of_the_docs_page_are_served(db, client):
         answer = client.get(source)
         assert answer.status_code == 200, source
         answer.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/livez", "/readyz"])
+@pytest.mark.parametrize("method", ["post", "put", "delete"])
+def test_routes_that_only_tell_refuse_to_be_written_to(path, method):
+    answer = getattr(Client(enforce_csrf_checks=True), method)(path)
+
+    assert answer.status_code == 405
+    assert answer["Content-Type"] == "application/problem+json"

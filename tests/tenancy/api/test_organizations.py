@@ -320,7 +320,7 @@ def test_delete_without_confirmation_points_at_it(acme, alice):
     assert_untouched(acme)
 
 
-@pytest.mark.parametrize("purge", [None, "maybe", [], 2], ids=repr)
+@pytest.mark.parametrize("purge", [None, "maybe", [], 2, 1, "true", "yes"], ids=repr)
 def test_delete_with_an_unclear_purge_deletes_nothing(acme, alice, purge):
     assert set(pointers(delete(alice, confirm="acme", purge=purge))) == {"/purge"}
     assert_untouched(acme)
