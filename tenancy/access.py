@@ -109,7 +109,14 @@ def _open_collection(tenant: Tenant, name: str, by: str) -> TenantCollection:
             f"There is no collection “{name}” yet. Writing a first document creates it."
         )
     max_bytes = min(tenant.max_document_bytes, settings.TENANCY_MAX_DOCUMENT_BYTES)
-    return TenantCollection(tenant.address, name, by=by, max_bytes=max_bytes)
+
+    def confirm_absent() -> None:
+        if not is_current(tenant):
+            raise StalePlacement
+
+    return TenantCollection(
+        tenant.address, name, by=by, max_bytes=max_bytes, confirm_absent=confirm_absent
+    )
 
 
 def decode_document(spelled: dict[str, Any]) -> dict[str, Any]:

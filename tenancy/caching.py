@@ -1,10 +1,11 @@
 """A cache with two promises: bounded in size, and nothing older than the caller allows."""
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from tenancy.clock import seconds
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -26,7 +27,7 @@ class AgedCache(Generic[K, V]):
 
     def find(self, key: K, max_age: float) -> V | None:
         """Return the value, read again when it is `max_age` seconds old or older."""
-        asked = time.monotonic()
+        asked = seconds()
         entry = self._entries.get(key)
         if entry is not None and asked - entry[0] < max_age:
             return entry[1]
@@ -50,11 +51,11 @@ class AgedCache(Generic[K, V]):
     def forget(self, key: K) -> None:
         """Drop one value, after a change made in this process."""
         with self._lock:
-            self._changed = time.monotonic()
+            self._changed = seconds()
             self._entries.pop(key, None)
 
     def clear(self) -> None:
         """Drop everything, as a new process would have it."""
         with self._lock:
-            self._changed = time.monotonic()
+            self._changed = seconds()
             self._entries.clear()

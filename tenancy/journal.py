@@ -3,8 +3,8 @@
 A runner holds a lease, taken by compare-and-set; every change of the row is made under it.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from tenancy.clock import seconds
 from tenancy.exceptions import (
     LeaseLost,
     OperationNotFound,
@@ -23,6 +24,7 @@ from tenancy.exceptions import (
 )
 from tenancy.leases import is_dead, new_owner
 from tenancy.models import Operation, OperationStatus, Organization
+from tenancy.mongo.clients import call_deadline
 
 LEASE_SECONDS = 20.0
 # A destructive command is sent only while this much of the lease is left.
@@ -100,14 +102,25 @@ class Run:
 
     def renew(self) -> None:
         """Extend the lease. Raises LeaseLost if another runner has taken over."""
-        began = time.monotonic()
+        began = seconds()
         self.update(lease_until=_lease_end())
         self.lease_ends = began + LEASE_SECONDS
 
     def assert_lease(self) -> None:
         """Call before a command that must not be sent by a runner that slept."""
-        if time.monotonic() > self.lease_ends - LEASE_MARGIN_SECONDS:
+        if seconds() > self.lease_ends - LEASE_MARGIN_SECONDS:
             self.renew()
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Do in the block what only the holder of the lease may do.
+
+        The lease outlasts the block's deadline: a runner that sleeps in the block finds, when it
+        wakes up, that the driver sends nothing any more.
+        """
+        self.assert_lease()
+        with call_deadline():
+            yield
 
     def update(self, **changes: Any) -> None:
         """Change the row while the lease is held, or raise LeaseLost."""
@@ -137,7 +150,7 @@ def begin_operation(
     With `leased`, the caller holds the lease and goes on with `run_steps` after the commit.
     Raises OperationRunning while another operation blocks the organization.
     """
-    began = time.monotonic()
+    began = seconds()
     if delay_seconds is None:
         delay_seconds = kind.steps[1].delay() if len(kind.steps) > 1 else 0.0
     row = Operation(
@@ -162,7 +175,7 @@ def begin_operation(
 
 def claim_operation(operation_id: UUID) -> Run | None:
     """Take the lease, or return None if the operation ended, is not due, or has a live runner."""
-    began, now = time.monotonic(), timezone.now()
+    began, now = seconds(), timezone.now()
     row = Operation.objects.due(now).filter(pk=operation_id).first()
     if row is None:
         return None
@@ -226,3 +239,12 @@ def cancel_operations(organization: Organization, **conditions: Any) -> int:
     return idle.update(
         status=OperationStatus.CANCELLED, blocking=False, ended_at=now, lease_until=None
     )
+
+
+def reopen_operations(organization: Organization, delay_seconds: float, **conditions: Any) -> int:
+    """Make cancelled operations of an organization due again after a delay. Return how many."""
+    cancelled = Operation.objects.filter(
+        organization=organization, status=OperationStatus.CANCELLED, **conditions
+    )
+    due = timezone.now() + timedelta(seconds=delay_seconds)
+    return cancelled.update(status=OperationStatus.PENDING, ended_at=None, not_before=due)

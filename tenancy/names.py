@@ -88,6 +88,11 @@ def namespace_for(organization_id: UUID, slug: str, *, naming: Naming, kind: Kin
     """Return the namespace: from the slug where people read it, else from the id."""
     if naming == "name" and kind == "collection":
         return namespace_of_slug(slug)
+    return namespace_of_id(organization_id)
+
+
+def namespace_of_id(organization_id: UUID) -> str:
+    """Return the namespace that naming `id` gives an organization."""
     return NAMESPACE_PREFIX + organization_id.hex
 
 

@@ -25,6 +25,7 @@ from tenancy.journal import (
     due_operations,
     get_operation,
     register_kind,
+    reopen_operations,
     retry_operation,
 )
 from tenancy.models import Operation, OperationStatus
@@ -41,6 +42,7 @@ __all__ = [
     "fail_point_reserved",
     "get_operation",
     "register_kind",
+    "reopen_operations",
     "resume_operations",
     "retry_operation",
     "run_inline",
@@ -52,6 +54,7 @@ logger = logging.getLogger("tenantry.operations")
 MAX_ATTEMPTS = 3
 RETRY_DELAYS_SECONDS = (0.2, 2.0)
 UNDO_RETRY_SECONDS = 5.0
+TRAILING_RETRY_SECONDS = 10.0
 # A runner waits itself for a step that is due this soon; for a later one it lets go.
 INLINE_WAIT_SECONDS = 1.0
 KILLED_EXIT_CODE = 137
@@ -84,7 +87,7 @@ def run_steps(run: Run) -> None:
             return
         error = _try_step(run, step)
         if error is not None:
-            _give_up(run, kind, error)
+            _give_up(run, kind, error, step)
     _end(run, OperationStatus.SUCCEEDED)
 
 
@@ -139,7 +142,9 @@ def _record(run: Run, step: Step) -> None:
     )
 
 
-def _give_up(run: Run, kind: Kind, error: TenancyError) -> NoReturn:
+def _give_up(run: Run, kind: Kind, error: TenancyError, step: Step | None = None) -> NoReturn:
+    if step is not None and step.trailing:
+        _put_off(run, error)
     logger.warning("%s is given up: %s", run.operation, error.detail)
     run.update(error=error.detail, undoing=kind.undo is not None)
     if kind.undo is not None:
@@ -152,6 +157,17 @@ def _give_up(run: Run, kind: Kind, error: TenancyError) -> NoReturn:
             raise error from None
         _fail_point(f"{kind.name}.undo")
     _end(run, OperationStatus.FAILED)
+    raise error
+
+
+def _put_off(run: Run, error: TenancyError) -> NoReturn:
+    """Leave a trailing step for later: what it follows has taken effect and is never undone."""
+    logger.warning("%s is put off: %s", run.operation, error.detail)
+    later = timezone.now() + timedelta(seconds=TRAILING_RETRY_SECONDS)
+    run.update(
+        status=OperationStatus.PENDING, lease_until=None, not_before=later, attempts=0,
+        error=error.detail,
+    )  # fmt: skip
     raise error
 
 

@@ -96,6 +96,7 @@ def _provision(run: Run) -> None:
 
 def _activate(run: Run) -> None:
     with transaction.atomic():
+        run.renew()
         waiting = Organization.objects.filter(
             pk=run.organization_id, status=OrganizationStatus.PROVISIONING
         )
@@ -115,6 +116,7 @@ def _undo(run: Run) -> None:
     with suppress(Unavailable):  # an empty leftover harms nobody, and the doctor finds it
         provisioning.drop_empty(catalog.address_of(organization.placement))
     with transaction.atomic():
+        run.renew()
         creation_undone.send(Organization, organization=organization)
         organization.delete()
 

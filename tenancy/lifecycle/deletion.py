@@ -110,12 +110,13 @@ def _drop(run: Run) -> None:
     organization = run.organization
     if organization.status != OrganizationStatus.DELETING:
         raise NotDeleted("The organization is not being deleted: nothing was dropped.")
+    run.update(params=run.params | {"restorable": False})  # before anything is gone
     cancel_operations(organization, blocking=False)
     address = catalog.address_of(organization.placement)
-    dropped = 0
-    for namespace in namespaces_of(organization):
-        run.assert_lease()
-        dropped += provisioning.drop_namespace(address.at(namespace))
+    dropped = sum(
+        provisioning.drop_namespace(address.at(namespace), run.guarded)
+        for namespace in namespaces_of(organization)
+    )
     collections = run.params.get("collections_dropped", 0) + dropped
     run.update(params=run.params | {"collections_dropped": collections})
 
@@ -124,6 +125,7 @@ def _erase(run: Run) -> None:
     """Leave a tombstone without personal data; retire the slugs; say what was removed."""
     organization = run.organization
     with transaction.atomic():
+        run.renew()
         organization_purged.send(Organization, organization=organization)
         SlugReservation.objects.filter(organization=organization, retired_at=None).update(
             retired_at=timezone.now()

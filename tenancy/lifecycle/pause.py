@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from tenancy import catalog
 from tenancy.exceptions import TenantBusy
 from tenancy.models import Organization
+from tenancy.operations import Run
 
 # Clocks of different machines may differ by this much (DESIGN: bounded staleness).
 CLOCK_SKEW_SECONDS = 0.1
@@ -19,17 +21,19 @@ def pause_lead_seconds() -> float:
     return float(settings.TENANCY_CATALOG_TTL) + CLOCK_SKEW_SECONDS
 
 
-def announce_pause(organization: Organization) -> None:
+def announce_pause(run: Run) -> None:
     """Announce a pause: every process has re-read the row at least once when it begins.
 
     A commit that took longer than the allowance would leave somebody uninformed, so the
-    announcement is then made again.
+    announcement is then made again. Only the holder of the operation's lease can announce.
     """
     for _ in range(ANNOUNCE_ATTEMPTS):
         asked = timezone.now()
         pause_from = asked + timedelta(seconds=pause_lead_seconds())
-        Organization.objects.filter(pk=organization.pk).update(pause_from=pause_from)
-        catalog.forget_tenant(organization.pk)
+        with transaction.atomic():
+            run.renew()
+            Organization.objects.filter(pk=run.organization_id).update(pause_from=pause_from)
+        catalog.forget_tenant(run.organization_id)
         if (timezone.now() - asked).total_seconds() <= CLOCK_SKEW_SECONDS:
             return
     raise TenantBusy("The catalog is too slow to announce a pause in time.")

@@ -41,6 +41,7 @@ from tenancy.operations import (
     end_operation,
     fail_point_reserved,
     register_kind,
+    reopen_operations,
     run_inline,
 )
 
@@ -137,10 +138,20 @@ def _plan(organization: Organization, new: _NewName) -> dict[str, Any]:
 
 def _take_over_fences(organization: Organization, namespace: str) -> None:
     """End earlier renames that still guard a name the organization now goes back to."""
-    guards = {"kind": RENAME.name, "blocking": False, "params__old_namespace": namespace}
+    guards = _guards_of(namespace)
     cancel_operations(organization, **guards)
     if Operation.objects.open().filter(organization=organization, **guards).exists():
         raise _FenceBusy
+
+
+def _guards_of(namespace: str) -> dict[str, Any]:
+    """Return what finds the renames away from a namespace that have only their fences left."""
+    return {
+        "kind": RENAME.name,
+        "blocking": False,
+        "step": "switch",
+        "params__old_namespace": namespace,
+    }
 
 
 def _addresses(run: Run) -> tuple[PlacementAddress, PlacementAddress]:
@@ -161,34 +172,45 @@ def _real_collections(address: PlacementAddress) -> list[str]:
 def _pause(run: Run) -> None:
     """Make sure that the new namespace is free and the old one complete; announce the pause."""
     old, new = _addresses(run)
-    for logical in _real_collections(new):
-        if run.params["is_return"]:  # a straggler's, from when this was the organization's name
-            provisioning.rescue_stragglers(old, new.physical(logical), old.physical(logical))
-        elif provisioning.has_documents(new, logical):
-            raise NameTaken("The name cannot be used: data of unknown origin lies in its place.")
-        else:
-            provisioning.drop_physical(new, new.physical(logical))
-    for logical in catalog.declared_collections(run.organization.pk):
-        provisioning.create_collection(old, logical)
-    announce_pause(run.organization)
+    for logical, physical in provisioning.list_namespace(new).items():
+        if not physical.is_view:
+            with run.guarded():
+                _clear_the_way(run, logical)
+    for logical in catalog.declared_collections(run.organization_id):
+        with run.guarded():
+            provisioning.create_collection(old, logical)
+    announce_pause(run)
+
+
+def _clear_the_way(run: Run, logical: str) -> None:
+    """Remove what lies at a new name if it is nobody's; raise NameTaken if it may be somebody's."""
+    old, new = _addresses(run)
+    if run.params["is_return"] and COLLECTION_NAME.fullmatch(logical):
+        # A straggler's, from when this was the organization's name.
+        provisioning.rescue_stragglers(old, new.physical(logical), old.physical(logical))
+    elif provisioning.has_documents(new, logical):
+        raise NameTaken("The name cannot be used: data of unknown origin lies in its place.")
+    else:
+        provisioning.drop_physical(new, new.physical(logical))
 
 
 def _rename_collections(run: Run) -> None:
     old, new = _addresses(run)
     for logical in _real_collections(old):
-        run.assert_lease()
-        provisioning.move_collection(old, old.physical(logical), new.physical(logical))
+        with run.guarded():
+            provisioning.move_collection(old, old.physical(logical), new.physical(logical))
 
 
 def _fence(run: Run) -> None:
     old, new = _addresses(run)
     for logical in _real_collections(new):
-        run.assert_lease()
-        provisioning.fence_collection(old, old.physical(logical), new.physical(logical))
+        with run.guarded():
+            provisioning.fence_collection(old, old.physical(logical), new.physical(logical))
 
 
 def _switch(run: Run) -> None:
     with transaction.atomic():
+        run.renew()
         _switch_rows(run)
     catalog.forget_tenant(run.organization.pk)
 
@@ -213,24 +235,30 @@ def _unfence(run: Run) -> None:
     """Remove the fences; carry over what a process that slept may have written meanwhile."""
     old, _ = _addresses(run)
     home = catalog.address_of(run.organization.placement)
+    if old.namespace == home.namespace:
+        return  # the organization has gone back to this name: nothing here is left over
     for logical, physical in provisioning.list_namespace(old).items():
-        run.assert_lease()
-        if physical.is_view:
-            provisioning.drop_fence(old, physical.name)
-        elif COLLECTION_NAME.fullmatch(logical):
-            provisioning.rescue_stragglers(home, physical.name, home.physical(logical))
+        with run.guarded():
+            if physical.is_view:
+                provisioning.drop_fence(old, physical.name)
+            elif COLLECTION_NAME.fullmatch(logical):
+                provisioning.rescue_stragglers(home, physical.name, home.physical(logical))
 
 
 def _undo(run: Run) -> None:
     """Bring everything back under the old name and free the new one."""
     params, organization = run.params, run.organization
+    if organization.placement.epoch != params["epoch"]:
+        return  # it has taken effect, though that could not be recorded
     if run.operation.step != "reserve":  # before that, no collection was touched
         old, new = _addresses(run)
         for logical in _real_collections(new):
-            run.assert_lease()
-            provisioning.return_collection(old, old.physical(logical), new.physical(logical))
+            with run.guarded():
+                provisioning.return_collection(old, old.physical(logical), new.physical(logical))
     with transaction.atomic():
+        run.renew()
         end_pause(organization)
+        reopen_operations(organization, _fence_seconds(), **_guards_of(params["new_namespace"]))
         if params["old_slug"] != params["new_slug"]:
             forget = retire_slug if params["is_return"] else release_slug
             forget(organization, params["new_slug"])

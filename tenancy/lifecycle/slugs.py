@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from tenancy.exceptions import FieldError, NameTaken
 from tenancy.models import Organization, Placement, SlugReservation
-from tenancy.names import namespace_of_slug
+from tenancy.names import namespace_of_id, namespace_of_slug
 
 
 def reserve_slug(organization: Organization, slug: str, *, pointer: str = "/name") -> bool:
@@ -56,6 +56,7 @@ def namespaces_of(organization: Organization) -> list[str]:
     """Return every namespace that the organization has or had and nobody else was given."""
     slugs = SlugReservation.objects.filter(organization=organization)
     names = {namespace_of_slug(slug) for slug in slugs.values_list("slug", flat=True)}
+    names.add(namespace_of_id(organization.pk))  # from when naming was by id
     others = Placement.objects.filter(namespace__in=names).exclude(organization=organization)
     names -= set(others.values_list("namespace", flat=True))
     return sorted(names | {organization.placement.namespace})

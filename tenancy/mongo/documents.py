@@ -6,7 +6,7 @@ somebody else, reads as revision 0.
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -96,11 +96,21 @@ def _shown(document: Document) -> Document:
 class TenantCollection:
     """One logical collection of one tenant, at one placement.
 
-    Raises StalePlacement when MongoDB says that the placement has moved on: `tenancy.access`
-    repeats the call at the new one.
+    Raises StalePlacement when MongoDB, or `confirm_absent`, says that the placement has moved on:
+    `tenancy.access` repeats the call at the new one. `confirm_absent` is asked before a document
+    is created because none was found.
     """
 
-    def __init__(self, address: PlacementAddress, logical: str, *, by: str, max_bytes: int) -> None:
+    def __init__(
+        self,
+        address: PlacementAddress,
+        logical: str,
+        *,
+        by: str,
+        max_bytes: int,
+        confirm_absent: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._confirm_absent = confirm_absent
         self._address = address
         self._name = address.physical(logical)
         self._by = by
@@ -156,21 +166,25 @@ class TenantCollection:
         except AlreadyExists as error:
             if [problem.pointer for problem in error.errors] != ["/_id"]:
                 raise
-            raise PreconditionFailed("A document with this id exists already.") from error
+            self._explain_mismatch(document_id)
 
     def replace(
         self, document_id: Any, fields: Document, *, if_match: IfMatch | None = None
     ) -> tuple[Document, bool]:
-        """Replace a document, or create it unless `if_match` is given: one atomic command.
+        """Replace a document by one atomic command, or create it unless `if_match` is given.
 
         Return it and whether it was created. Raises DocumentNotFound or PreconditionFailed.
         """
         fields, now = _with_id(document_id, fields), _now()
         self._check_size(fields)
         with driver_errors(writing=True):
-            before = self._replace_or_create(document_id, fields, now, if_match)
+            before = self._replace(_filter(document_id, if_match), fields, now, upsert=False)
         if before is None and if_match is not None:
             self._explain_mismatch(document_id)
+        if before is None:
+            self._confirm_absent()
+            with driver_errors(writing=True):
+                before = self._replace({"_id": document_id}, fields, now, upsert=True)
         created_at = _meta_of(before or {}).get("created_at", now)
         revision = revision_of(before) + 1 if before else FIRST_REVISION
         meta = {"rev": revision, "created_at": created_at, "updated_at": now}
@@ -215,8 +229,8 @@ class TenantCollection:
             raise DocumentNotFound
         return document
 
-    def _replace_or_create(
-        self, document_id: Any, fields: Document, now: DatetimeMS, if_match: IfMatch | None
+    def _replace(
+        self, query: Document, fields: Document, now: DatetimeMS, *, upsert: bool
     ) -> Document | None:
         """Return what was there before (its `_id` and `_meta`), or None."""
         has_revision = {"$in": [{"$type": "$_meta.rev"}, REVISION_TYPES]}
@@ -229,10 +243,10 @@ class TenantCollection:
         for is_last in (False, True):
             try:
                 return self._collection.find_one_and_update(
-                    _filter(document_id, if_match),
+                    query,
                     [{"$replaceWith": {"$mergeObjects": [{"$literal": fields}, {"_meta": meta}]}}],
                     projection={"_meta": 1},
-                    upsert=if_match is None,
+                    upsert=upsert,
                     return_document=ReturnDocument.BEFORE,
                 )
             except DuplicateKeyError as error:

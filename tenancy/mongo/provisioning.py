@@ -4,6 +4,8 @@ Placement kind `collection`: a namespace is a prefix in a database that other te
 every function works on names that `tenancy.names` derived, and on nothing else.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from pymongo.collection import Collection
@@ -82,11 +84,17 @@ def has_documents(address: PlacementAddress, logical: str) -> bool:
         return collection.find_one({}, {"_id": 1}) is not None
 
 
-def drop_namespace(address: PlacementAddress) -> int:
-    """Drop every collection and fence under the namespace. Return how many there were."""
+def drop_namespace(
+    address: PlacementAddress, guarded: Callable[[], AbstractContextManager[None]] = nullcontext
+) -> int:
+    """Drop every collection and fence under the namespace. Return how many there were.
+
+    Each drop is done in a block of `guarded`, which may refuse it.
+    """
     found = list_namespace(address)
     for physical in found.values():
-        drop_physical(address, physical.name)
+        with guarded():
+            drop_physical(address, physical.name)
     return len(found)
 
 
@@ -133,7 +141,7 @@ def move_collection(address: PlacementAddress, old: str, new: str) -> None:
         except OperationFailure as error:
             if error.code != NAMESPACE_EXISTS:
                 raise
-            rescue_stragglers(address, old, new)
+            rescue_stragglers(address, old, new, overrule=True)
 
 
 def return_collection(address: PlacementAddress, old: str, new: str) -> None:
@@ -146,23 +154,28 @@ def return_collection(address: PlacementAddress, old: str, new: str) -> None:
             except OperationFailure as error:
                 if error.code != NAMESPACE_EXISTS:
                     raise
-                rescue_stragglers(address, old, new)
+                rescue_stragglers(address, old, new, overrule=True)
             else:
                 return
     raise TenantBusy("Writes keep arriving at the old name.")
 
 
-def rescue_stragglers(address: PlacementAddress, old: str, new: str) -> int:
+def rescue_stragglers(
+    address: PlacementAddress, old: str, new: str, *, overrule: bool = False
+) -> int:
     """Carry over what stragglers inserted at an old name. Return the number of documents.
+
+    Of two documents with one `_id` the one written later stays. With `overrule` that is the
+    stray: a pause is on, and nobody can have written at the new name since.
 
     The stray collection is renamed aside first: what is at the old name by then is complete, and
     what comes later makes a new stray, which the next call finds.
     """
     aside = new + STRAY_SUFFIX
     with driver_errors(writing=True):
-        carried = _carry_over(address, aside, new)
+        carried = _carry_over(address, aside, new, overrule=overrule)
         if _rename(address, old, aside):
-            carried += _carry_over(address, aside, new)
+            carried += _carry_over(address, aside, new, overrule=overrule)
     return carried
 
 
@@ -174,7 +187,7 @@ def fence_collection(address: PlacementAddress, old: str, new: str) -> int:
     carried = 0
     with driver_errors(writing=True):
         for _ in range(FENCE_ATTEMPTS):
-            carried += rescue_stragglers(address, old, new)
+            carried += rescue_stragglers(address, old, new, overrule=True)
             if _create_view(address, old, new):
                 return carried
     raise TenantBusy("Writes keep arriving at the old name.")
@@ -205,32 +218,26 @@ def drop_fence(address: PlacementAddress, name: str) -> bool:
     return True
 
 
-def _carry_over(address: PlacementAddress, source: str, target: str) -> int:
-    """Move every document of `source` to `target`, then drop `source`.
-
-    A stray document is the later, acknowledged write: it replaces an older one with the same
-    `_id` and continues its revisions.
-    """
+def _carry_over(address: PlacementAddress, source: str, target: str, *, overrule: bool) -> int:
+    """Move every document of `source` to `target`, then drop `source`."""
     database = get_database(address)
     carried = 0
     for stray in database[source].find({}, batch_size=CARRY_BATCH):
-        _carry_document(database[target], stray)
+        _carry_document(database[target], stray, overrule=overrule)
         carried += 1
     database.drop_collection(source)
     return carried
 
 
-def _carry_document(target: Collection[Document], stray: Document) -> None:
+def _carry_document(target: Collection[Document], stray: Document, *, overrule: bool) -> None:
+    """Put a stray in its place, continuing the revisions of a document that it replaces."""
     fields = {key: value for key, value in stray.items() if key != "_meta"}
     meta = {key: value for key, value in stray.get("_meta", {}).items() if key != "rev"}
     revision = {"rev": {"$add": [{"$ifNull": ["$_meta.rev", 0]}, 1]}}
     carried = [{"$literal": fields}, {"_meta": {"$mergeObjects": [{"$literal": meta}, revision]}}]
-    # A repeat after a crash finds its own work by who wrote it and when, and leaves it.
-    is_done = {
-        "$and": [
-            {"$eq": [f"$_meta.{mark}", {"$literal": meta.get(mark, "?")}]}
-            for mark in ("updated_at", "by")
-        ]
-    }
-    replacement = {"$cond": [is_done, "$$ROOT", {"$mergeObjects": carried}]}
+    # A repeat after a crash finds its own work by the time of the write, and leaves it.
+    # One without a time is none of ours, and as good as just written.
+    written = ["$_meta.updated_at", {"$literal": meta.get("updated_at")}]
+    stays = {"$and": ["updated_at" in meta, {"$eq" if overrule else "$gte": written}]}
+    replacement = {"$cond": [stays, "$$ROOT", {"$mergeObjects": carried}]}
     target.update_one({"_id": stray["_id"]}, [{"$replaceWith": replacement}], upsert=True)

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tenancy import access, catalog, lifecycle
 from tenancy.access import with_collection
+from tenancy.clock import seconds
 from tenancy.exceptions import (
     AlreadyExists,
     CollectionNotFound,
@@ -58,7 +59,7 @@ def end_pause(cast):
 def keep_serving(cast, tenant, settings):
     """Make this process believe for long that the tenant is still what it was."""
     settings.TENANCY_CATALOG_TTL = 60
-    catalog._cache._entries[cast.id] = (time.monotonic(), tenant)
+    catalog._cache._entries[cast.id] = (seconds(), tenant)
 
 
 @pytest.fixture
@@ -257,6 +258,16 @@ def test_a_delete_that_found_nothing_at_an_old_place_is_repeated(asleep_for_long
 
     assert recorded.at == ["org_acme", "org_umbrella"]
     assert mongo["org_umbrella"].count_documents({}) == 0
+
+
+def test_a_put_that_found_nothing_at_an_old_place_replaces_and_creates_nothing(
+    asleep_for_long, mongo
+):
+    _, was_created = run(asleep_for_long, lambda documents: documents.replace(1, {"n": 2}))
+
+    assert not was_created
+    assert mongo["org_umbrella"].find_one({"_id": 1})["_meta"]["rev"] == 2
+    assert "org_acme" not in mongo.list_collection_names()
 
 
 def test_an_empty_page_of_an_old_place_is_read_again(asleep_for_long):

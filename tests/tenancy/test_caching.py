@@ -36,8 +36,8 @@ def cache(rows):
 
 @pytest.fixture
 def now(monkeypatch):
-    clock = SimpleNamespace(monotonic=lambda: clock.at, at=100.0)
-    monkeypatch.setattr(caching, "time", clock)
+    clock = SimpleNamespace(at=100.0)
+    monkeypatch.setattr(caching, "seconds", lambda: clock.at)
     return clock
 
 

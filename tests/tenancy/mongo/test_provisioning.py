@@ -1,17 +1,21 @@
 """Collections are created, moved, fenced, rescued and dropped; every call may be repeated."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 from bson.binary import Binary
+from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from bson.objectid import ObjectId
 from pymongo.errors import OperationFailure
 
-from tenancy.exceptions import StalePlacement, TenantBusy
+from tenancy.exceptions import StalePlacement, TenantBusy, Unavailable
 from tenancy.mongo import provisioning
+from tenancy.mongo.clients import call_deadline
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.provisioning import (
     STRAY_SUFFIX,
@@ -298,11 +302,11 @@ def test_a_rescue_that_was_cut_short_may_be_repeated(address, moved, monkeypatch
         documents_at(address).replace(document_id, {"late": True})
     carry, carried = provisioning._carry_document, []
 
-    def die_at_the_third(target, stray):
+    def die_at_the_third(target, stray, **how):
         if len(carried) == 2:
             raise SystemExit
         carried.append(stray["_id"])
-        carry(target, stray)
+        carry(target, stray, **how)
 
     monkeypatch.setattr(provisioning, "_carry_document", die_at_the_third)
     with pytest.raises(SystemExit):
@@ -320,7 +324,7 @@ def test_a_write_after_a_cut_rescue_is_not_undone_by_its_repeat(address, moved, 
     documents_at(address).replace(3, {"late": 1})
     with monkeypatch.context() as patched:
         patched.setattr(
-            provisioning, "_carry_document", lambda *_: (_ for _ in ()).throw(SystemExit)
+            provisioning, "_carry_document", lambda *_, **__: (_ for _ in ()).throw(SystemExit)
         )
         with pytest.raises(SystemExit):
             rescue_stragglers(address, OLD, NEW)
@@ -330,6 +334,60 @@ def test_a_write_after_a_cut_rescue_is_not_undone_by_its_repeat(address, moved, 
 
     document = documents_at(address, NEW).get(3)
     assert (document["late"], document["_meta"]["rev"]) == (2, 3)
+
+
+def test_a_later_write_at_the_new_name_is_not_undone_by_a_stray(address, moved):
+    documents_at(address).replace(3, {"from": "straggler"})
+    time.sleep(0.002)  # revisions are told apart by the millisecond
+    documents_at(address, NEW).replace(3, {"from": "client"})
+
+    rescue_stragglers(address, OLD, NEW)
+
+    assert documents_at(address, NEW).get(3)["from"] == "client"
+    assert names(moved) == [NEW]
+
+
+def test_a_rescue_repeated_after_a_clients_write_leaves_it(address, moved, monkeypatch):
+    documents_at(address).replace(3, {"from": "straggler"})
+    with monkeypatch.context() as patched:
+        drop = Mock(side_effect=SystemExit)
+        patched.setattr("pymongo.database.Database.drop_collection", drop)
+        with pytest.raises(SystemExit):
+            rescue_stragglers(address, OLD, NEW)
+    time.sleep(0.002)
+    documents_at(address, NEW).replace(3, {"from": "client"})
+
+    rescue_stragglers(address, OLD, NEW)
+
+    assert documents_at(address, NEW).get(3)["from"] == "client"
+
+
+def test_during_a_pause_the_stray_is_the_last_write_whatever_its_clock_said(address, moved):
+    documents_at(address, NEW).replace(3, {"from": "client"})
+    ahead = {"rev": 1, "updated_at": DatetimeMS(0), "by": "user:slow-clock"}
+    moved[OLD].insert_one({"_id": 3, "from": "straggler", "_meta": ahead})
+
+    rescue_stragglers(address, OLD, NEW, overrule=True)
+
+    assert documents_at(address, NEW).get(3)["from"] == "straggler"
+
+
+def test_a_fence_is_not_dropped_by_a_process_that_slept_since_it_looked(
+    address, fenced, monkeypatch, settings
+):
+    settings.TENANCY_OPERATION_TIMEOUT = 0.3
+    look = provisioning._find_view_source
+
+    def look_and_sleep(*place):
+        found = look(*place)
+        time.sleep(0.4)
+        return found
+
+    monkeypatch.setattr(provisioning, "_find_view_source", look_and_sleep)
+    with pytest.raises(Unavailable), call_deadline():
+        drop_fence(address, OLD)
+
+    assert look(address, OLD) == NEW
 
 
 def test_a_stray_without_metadata_gets_a_revision(address, moved):

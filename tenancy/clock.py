@@ -1,0 +1,11 @@
+"""The clock for ages and leases: it counts the time that a machine was suspended, too."""
+
+import time
+
+# Linux has a clock that goes on while the machine sleeps; elsewhere the next best one does.
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def seconds() -> float:
+    """Return seconds since some moment in the past; it never goes back."""
+    return time.clock_gettime(_CLOCK)
