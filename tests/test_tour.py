@@ -1,9 +1,12 @@
 """The README's tour works line by line, and again after the service was killed with -9."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -69,6 +72,37 @@ def test_tour_works_and_again_after_kill_9(home):
         assert checked.returncode == 0, checked.stdout
     finally:
         stop_process(process)
+
+
+def test_mongod_killed_9_beside_a_rename_loses_nothing(home):
+    process, port = start(home)
+    try:
+        token = keep_a_document(port)
+        headers = {"Authorization": f"Bearer {token}"}
+        rename = threading.Thread(target=rename_carelessly, args=(port, headers))
+        rename.start()
+        time.sleep(0.65)  # before, in or after the rename: what follows holds for each
+        mongod = int((home / "mongod" / "data" / "mongod.lock").read_text())
+        os.kill(mongod, signal.SIGKILL)
+        rename.join()
+        assert process.wait(30) == 1  # it says that its mongod is gone, and ends
+
+        process, port = start(home)
+
+        assert manage(home, "resume_operations", "--wait", "30").returncode == 0
+        kept = httpx.get(document(port), headers=headers)
+        assert kept.json()["word"] == "kept"
+        checked = manage(home, "check_tenants")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+    finally:
+        stop_process(process)
+
+
+def rename_carelessly(port: int, headers: dict[str, str]) -> None:
+    """Ask for a rename, whatever becomes of it."""
+    url = f"http://127.0.0.1:{port}/api/v1/organization"
+    with contextlib.suppress(httpx.HTTPError):
+        httpx.patch(url, json={"name": "Moved"}, headers=headers, timeout=30)
 
 
 def keep_a_document(port: int) -> str:
