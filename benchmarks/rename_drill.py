@@ -16,6 +16,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 from pymongo.database import Database
 
@@ -42,7 +43,7 @@ from benchmarks.drill_stage import (
     start_servers,
 )
 from benchmarks.drill_workers import collect_results, run_workers, wait_until_under_way
-from benchmarks.local_processes import ProcessFailed, start_mongod, stop_process
+from benchmarks.local_processes import ProcessFailed, start_mongod
 
 AWAY_NAME, LAST_NAME = "Drill Away", "Drill Last"
 EXAMPLES = 10
@@ -57,8 +58,9 @@ def run_drill(config: DrillConfig) -> DrillReport:
         directory.mkdir(parents=True, exist_ok=True)
         uri = config.mongodb_uri
         if uri is None:
-            mongod, uri = start_mongod(directory)
-            stack.callback(stop_process, mongod)
+            mongod = start_mongod(directory / "mongod")
+            stack.callback(mongod.stop, Event())
+            uri = mongod.uri
         name = f"drill_{config.naming}_{secrets.token_hex(4)}"
         client, database = connect(uri, name)
         stack.enter_context(client)

@@ -171,21 +171,22 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     """Start a service of its own, measure, end it."""
     with tempfile.TemporaryDirectory(prefix="tenantry-bench-") as folder:
         home = Path(folder)
-        mongod, uri = start_mongod(home)
-        processes = [mongod]
+        mongod = start_mongod(home / "mongod")
+        processes = []
         try:
             port = free_port()
             settings = {
                 "PORT": str(port),
                 "TENANTRY_HOME": str(home / "home"),
-                "MONGODB_URI": uri,
+                "MONGODB_URI": mongod.uri,
                 "TENANCY_DATABASE": DATABASE,
             }
             processes.append(start_server(SERVE, settings, home / "serve.log"))
-            return measure(Stage(port, uri, *sign_up(port)), options)
+            return measure(Stage(port, mongod.uri, *sign_up(port)), options)
         finally:
-            for process in reversed(processes):
+            for process in processes:
                 stop_process(process)
+            mongod.stop(threading.Event())
 
 
 def main() -> None:

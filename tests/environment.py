@@ -6,9 +6,10 @@ serves all workers; each has a database of its own.
 
 import os
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 FOREIGN = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "TENANTRY_FAILPOINT", "TENANTRY_PRODUCTION")
 
 _home = Path(tempfile.mkdtemp(prefix="tenantry-tests-"))
-_mongod: list[subprocess.Popen[bytes]] = []
+_mongod: list[Any] = []
 
 for name in FOREIGN:
     os.environ.pop(name, None)
@@ -46,15 +47,13 @@ def _start_mongod() -> None:
 
     from benchmarks.local_processes import start_mongod
 
-    process, uri = start_mongod(_home / "mongod")
-    _mongod.append(process)
-    os.environ["MONGODB_URI"] = uri
-    settings.MONGODB_URI = uri
+    server = start_mongod(_home / "mongod")
+    _mongod.append(server)
+    os.environ["MONGODB_URI"] = server.uri
+    settings.MONGODB_URI = server.uri
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _mongod:
-        from benchmarks.local_processes import stop_process
-
-        stop_process(_mongod.pop())
+        _mongod.pop().stop(Event())
     shutil.rmtree(_home, ignore_errors=True)
