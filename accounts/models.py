@@ -62,7 +62,13 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         ordering = ["email"]
-        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_once_any_case")]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="user_email_once_any_case",
+                violation_error_message="There is a user with this e-mail address already.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.email

@@ -17,6 +17,8 @@ class DeclaredPermission(BasePermission):
         """Return True, or raise NotAuthenticated or PermissionDenied."""
         if view.action is None:
             return True  # no such method here: DRF answers 405
+        if view.action == "metadata":
+            return True  # what OPTIONS tells of a route is the same for everybody
         needed = getattr(view, "required", {}).get(view.action)
         if needed == PUBLIC:
             return True

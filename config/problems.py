@@ -8,18 +8,22 @@ from typing import Any
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views.defaults import bad_request as bad_request_page
+from django.views.defaults import page_not_found
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from accounts import exceptions as accounts
 from tenancy import exceptions as tenancy
+from tenancy.api.json import JsonRenderer
 from tenancy.context import find_current_tenant
 from tenancy.mongo.extended_json import dumps
 
 logger = logging.getLogger("tenantry.problems")
 
 PROBLEM_JSON = "application/problem+json"
+ADMIN_SITE = "/admin/"
 RETRY_AFTER_SECONDS = 1
 
 # The nearest class in an exception's ancestry decides.
@@ -137,7 +141,10 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     A view may have a `problem_status` table of its own: the compatibility routes do.
     """
     set_rollback()
-    request = context["request"]._request  # noqa: SLF001
+    asked = context["request"]
+    # A view that renders pages still has its problems in JSON.
+    asked.accepted_renderer, asked.accepted_media_type = JsonRenderer(), JsonRenderer.media_type
+    request = asked._request  # noqa: SLF001
     body = describe(error, request, getattr(context["view"], "problem_status", None))
     return Response(
         body, status=body["status"], headers=_headers(body, error), content_type=PROBLEM_JSON
@@ -150,13 +157,22 @@ def _plain(body: dict[str, Any]) -> HttpResponse:
     )
 
 
+def _is_page(request: HttpRequest) -> bool:
+    """Return whether it is for the admin site, which people look at."""
+    return request.path.startswith(ADMIN_SITE)
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer for a path that is no route."""
+    if _is_page(request):
+        return page_not_found(request, exception)
     return _plain(problem(request, *FOREIGN[Http404]))
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer for a request that Django itself refuses."""
+    if _is_page(request):
+        return bad_request_page(request, exception)
     return _plain(problem(request, *FOREIGN[BadRequest]))
 
 

@@ -3,15 +3,19 @@
 README.md lists them. `tenancy/checks.py` names what is wrong with a value.
 """
 
+import logging
 import os
 import secrets
 import tempfile
+import warnings
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+
+FALSE_STRINGS = ("false", "off", "no", "n", "0", "")
 
 
 class _Environment(environ.Env):
@@ -23,6 +27,12 @@ class _Environment(environ.Env):
         except (ValueError, TypeError) as error:
             raise ImproperlyConfigured(f"{var} cannot be “{os.environ.get(var)}”.") from error
 
+    def bool(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        given = os.environ.get(var, "").lower()
+        if given not in (*self.BOOLEAN_TRUE_STRINGS, *FALSE_STRINGS):
+            raise ImproperlyConfigured(f"{var} is true or false, not “{os.environ[var]}”.")
+        return super().bool(var, *args, **kwargs)
+
 
 env = _Environment()  # type: ignore[no-untyped-call]
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -31,6 +41,7 @@ environ.Env.read_env(BASE_DIR / ".env")
 VERSION = "0.1.0"
 TENANTRY_HOME = Path(env.str("TENANTRY_HOME", str(BASE_DIR / "var"))).resolve()
 TENANTRY_PRODUCTION: bool = env.bool("TENANTRY_PRODUCTION", False)
+TENANTRY_BEHIND_PROXY: bool = env.bool("TENANTRY_BEHIND_PROXY", False)
 TENANTRY_FAILPOINT: str = env.str("TENANTRY_FAILPOINT", "")
 PORT: int = env.int("PORT", 8000)
 TENANTRY_HOST: str = env.str("TENANTRY_HOST", "127.0.0.1")
@@ -75,6 +86,7 @@ ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
+LOGIN_REDIRECT_URL = "/admin/"
 APPEND_SLASH = False
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -124,8 +136,24 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
 
+CATALOG_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
+
+
+def _catalog() -> dict[str, Any]:
+    """Return where the catalog is. A wrong value is not repeated: it may hold a password."""
+    wrong = "DATABASE_URL is postgresql://user:password@host:port/name or sqlite:///path."
+    try:
+        with warnings.catch_warnings(action="ignore"):  # they repeat the value, too
+            found = env.db_url("DATABASE_URL", f"sqlite:///{TENANTRY_HOME / 'catalog.sqlite3'}")
+    except (ValueError, ImproperlyConfigured) as error:
+        raise ImproperlyConfigured(wrong) from error
+    if found.get("ENGINE") not in CATALOG_ENGINES or not found.get("NAME"):
+        raise ImproperlyConfigured(wrong)
+    return dict(found)
+
+
 def _databases() -> dict[str, Any]:
-    catalog = env.db_url("DATABASE_URL", f"sqlite:///{TENANTRY_HOME / 'catalog.sqlite3'}")
+    catalog = _catalog()
     if catalog["ENGINE"] == "django.db.backends.sqlite3":
         # Several threads and processes write one file: wait for each other, start as a writer.
         catalog.setdefault("OPTIONS", {}).update(
@@ -153,15 +181,24 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
 
+# Whoever reaches the service directly could send the header, too: only a proxy makes it true.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TENANTRY_BEHIND_PROXY else None
+
 if TENANTRY_PRODUCTION:
     SECURE_SSL_REDIRECT: bool = env.bool("SECURE_SSL_REDIRECT", True)
     SECURE_HSTS_SECONDS: int = env.int("SECURE_HSTS_SECONDS", 31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_REDIRECT_EXEMPT = [r"^livez$", r"^readyz$"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+
+
+def _log_level(name: str) -> str:
+    if name.upper() not in logging.getLevelNamesMapping():
+        raise ImproperlyConfigured(f"LOG_LEVEL is INFO, WARNING or another level, not “{name}”.")
+    return name.upper()
+
 
 LOGGING = {
     "version": 1,
@@ -170,9 +207,9 @@ LOGGING = {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", "WARNING")},
+    "root": {"handlers": ["stderr"], "level": _log_level(env.str("LOG_LEVEL", "WARNING"))},
     "loggers": {
-        "tenantry": {"level": env.str("LOG_LEVEL", "INFO")},
+        "tenantry": {"level": _log_level(env.str("LOG_LEVEL", "INFO"))},
         # Every refused request is answered with a reason; it is not an event for operators.
         "django.request": {"level": "ERROR"},
     },
@@ -229,5 +266,21 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    # The order of the docs page: what people come for first.
+    "TAGS": [
+        {"name": name}
+        for name in (
+            "identity",
+            "organization",
+            "collections",
+            "documents",
+            "compatibility",
+            "health",
+        )
+    ],
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "tenancy.api.schema.take_bodies_of_delete",
+    ],
 }

@@ -4,11 +4,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.urls import URLPattern, path, re_path
-from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.viewsets import ViewSet
 
 from accounts.api.auth import AuthViewSet
 from accounts.api.legacy import GetLegacyViewSet, ManageLegacyViewSet, SignUpLegacyViewSet
+from config.documentation import DocumentationPage, DocumentView
 from config.home import HomeViewSet
 from tenancy.api.collections import CollectionViewSet
 from tenancy.api.documents import DocumentViewSet
@@ -47,8 +47,8 @@ urlpatterns = [
         ),
         name="document",
     ),
-    path("api/v1/openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
-    path("api/docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="docs"),
+    path("api/v1/openapi.json", DocumentView.as_view(), name="openapi"),
+    path("api/docs", DocumentationPage.as_view(url_name="openapi"), name="docs"),
     _api("org/create", SignUpLegacyViewSet, "legacy-create", post="create"),
     _api("org/get", GetLegacyViewSet, "legacy-get", get="retrieve"),
     _api("org/update", ManageLegacyViewSet, "legacy-update", put="update"),

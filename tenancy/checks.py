@@ -10,6 +10,8 @@ from tenancy.names import DATABASE_MAX_BYTES, NAMINGS
 from tenancy.operations import KINDS
 
 CATALOG_TTL_MAX_SECONDS = 5.0
+# HS256 is as strong as its key, up to 256 bits: RFC 7518, section 3.2.
+SECRET_KEY_MIN_CHARACTERS = 32
 
 
 def _positive(name: str) -> bool:
@@ -57,6 +59,13 @@ SETTINGS: dict[str, tuple[Callable[[], bool], str]] = {
     "tenancy.E009": (
         lambda: not settings.TENANTRY_PRODUCTION or bool(settings.ALLOWED_HOSTS),
         "ALLOWED_HOSTS names the hosts that are answered; production needs at least one.",
+    ),
+    "tenancy.E010": (
+        lambda: (
+            not settings.TENANTRY_PRODUCTION
+            or len(settings.SECRET_KEY) >= SECRET_KEY_MIN_CHARACTERS
+        ),
+        f"SECRET_KEY has at least {SECRET_KEY_MIN_CHARACTERS} characters in production.",
     ),
 }
 

@@ -1,8 +1,13 @@
-"""The one middleware: attaches a request id and a lazy tenant. It decides nothing."""
+"""The one middleware: attaches a request id and a lazy tenant. It decides nothing.
+
+After the answer is made it reads what nobody has read of the body: the server closes a connection
+with an unread body, and a client that keeps its connections would lose its next request.
+"""
 
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -12,12 +17,25 @@ from django.utils.module_loading import import_string
 from tenancy import catalog
 from tenancy.context import current_tenant, tenant_context
 
+DRAIN_MAX_BYTES = 1_048_576
+DRAIN_CHUNK_BYTES = 65_536
 WELL_FORMED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def _request_id(request: HttpRequest) -> str:
     given = request.headers.get("X-Request-Id", "")
     return given if WELL_FORMED_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _drain(request: HttpRequest) -> None:
+    """Read what is left of a body, up to a bound; a client that has gone is no error."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not length.strip("0"):
+        return
+    left = DRAIN_MAX_BYTES
+    with suppress(OSError, ValueError):  # UnreadablePostError is an OSError
+        while left > 0 and (chunk := request.read(min(left, DRAIN_CHUNK_BYTES))):
+            left -= len(chunk)
 
 
 class TenantMiddleware:
@@ -40,5 +58,6 @@ class TenantMiddleware:
         )
         with tenant_context(lambda: self._resolve_claim(request)):
             response = self._get_response(request)
+        _drain(request)
         response["X-Request-Id"] = request_id
         return response

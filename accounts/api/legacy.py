@@ -11,7 +11,14 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema
 from accounts.api.auth import device_of
-from accounts.api.serializers import Changes, Credentials, NamedOrganization, NewOrganization
+from accounts.api.legacy_input import check_names, read_given
+from accounts.api.serializers import (
+    ALIASES,
+    Changes,
+    Credentials,
+    NamedOrganization,
+    NewOrganization,
+)
 from accounts.authentication import AccessTokenAuthentication, find_principal
 from accounts.exceptions import NotAuthenticated, PermissionDenied, TokenRevoked
 from accounts.models import Membership, User
@@ -39,7 +46,6 @@ from tenancy.names import MAIN, clean_name, physical_collection, slug_of
 
 # When these routes were superseded by /api/v1: 2026-11-20, as RFC 9745 writes it.
 DEPRECATED_AT = "@1795132800"
-POINTER = "/organization_name"
 VISIBLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
 
 
@@ -100,22 +106,6 @@ def _find(name: str) -> Organization | None:
     return found if found is not None and found.status in VISIBLE else None
 
 
-def _body(request: Request) -> Any:
-    return request.data if hasattr(request.data, "items") else {}
-
-
-def _input(request: Request) -> dict[str, Any]:
-    """Return the body's fields over the query's: the old clients use either."""
-    return dict(request.query_params.items()) | dict(_body(request).items())
-
-
-def _every(request: Request, field: str) -> list[Any]:
-    """Return all values of a field, in query and body."""
-    body = _body(request)
-    in_body = body.getlist(field) if hasattr(body, "getlist") else [body.get(field)]
-    return request.query_params.getlist(field) + (in_body if field in body else [])
-
-
 @extend_schema(tags=["compatibility"])
 class SignUpLegacyViewSet(LegacyViewSet):
     """POST /org/create and POST /admin/login: no token."""
@@ -127,10 +117,13 @@ class SignUpLegacyViewSet(LegacyViewSet):
     @extend_schema(**schema.LEGACY_CREATE)
     def create(self, request: Request) -> Response:
         """Create an organization and its admin."""
-        form = validated(NewOrganization, request.data)
-        signed_in = sign_up(
-            form["organization_name"], form["email"], form["password"], device=device_of(request)
-        )
+        given = read_given(request, query=False, aliases=ALIASES)
+        with given.pointing():
+            form = validated(NewOrganization, given.fields)
+            signed_in = sign_up(
+                form["organization_name"], form["email"], form["password"],
+                device=device_of(request),
+            )  # fmt: skip
         organization = signed_in.membership.organization
         message = {"message": f"Organization '{organization.name}' created successfully"}
         body = message | represent(organization, signed_in.membership.user.email)
@@ -139,7 +132,9 @@ class SignUpLegacyViewSet(LegacyViewSet):
     @extend_schema(**schema.LEGACY_LOGIN)
     def login(self, request: Request) -> Response:
         """Sign an admin in."""
-        form = validated(Credentials, request.data)
+        given = read_given(request, query=False, aliases=ALIASES)
+        with given.pointing():
+            form = validated(Credentials, given.fields)
         signed_in = log_in(
             form["email"], form["password"], organization=None, device=device_of(request)
         )
@@ -167,7 +162,8 @@ class GetLegacyViewSet(LegacyViewSet):
     @extend_schema(**schema.LEGACY_GET)
     def retrieve(self, request: Request) -> Response:
         """Return an organization; to its own members also the admin's address."""
-        name = validated(NamedOrganization, request.query_params.dict())["organization_name"]
+        given = read_given(request, body=False, aliases={})
+        name = validated(NamedOrganization, given.fields)["organization_name"]
         organization = _find(name)
         if organization is None:
             raise OrganizationNotFound
@@ -209,15 +205,20 @@ class ManageLegacyViewSet(LegacyViewSet):
     def update(self, request: Request) -> Response:
         """Rename the organization, change one's own e-mail and password, or all of it."""
         tenant = self._tenant
-        form = validated(Changes, _input(request))
-        new_name = self._new_name(form, tenant)
-        organization = self._apply(tenant, new_name, self._account_change(form))
+        given = read_given(request, aliases=ALIASES)
+        with given.pointing():
+            form = validated(Changes, given.fields)
+            new_name, pointer = self._new_name(form, tenant)
+            change = self._account_change(form)
+            organization = self._apply(tenant, new_name, change, pointer)
         old_name = organization.name if new_name is None else tenant.name
         names = {"old_name": old_name, "new_name": organization.name}
         message = {"message": f"Organization '{organization.name}' updated successfully"}
         return Response(message | represent(organization) | names)
 
-    def _apply(self, tenant: Tenant, name: str | None, change: AccountChange) -> Organization:
+    def _apply(
+        self, tenant: Tenant, name: str | None, change: AccountChange, pointer: str
+    ) -> Organization:
         """Rename and change the account; when that fails, neither is changed."""
         organization = Organization.objects.select_related("placement").get(pk=tenant.id)
         if name is None:
@@ -226,7 +227,7 @@ class ManageLegacyViewSet(LegacyViewSet):
             return organization
         try:
             return lifecycle.rename_organization(
-                tenant.id, name, by=self._principal.actor, on_reserve=change.apply, pointer=POINTER
+                tenant.id, name, by=self._principal.actor, on_reserve=change.apply, pointer=pointer
             )
         except TenancyError:
             change.take_back(organization)
@@ -242,30 +243,33 @@ class ManageLegacyViewSet(LegacyViewSet):
         check_new_password(form["password"], email=email or user.email)
         return AccountChange(user, email, hash_password(form["password"]))
 
-    def _new_name(self, form: dict[str, Any], tenant: Tenant) -> str | None:
-        """Return the name that a body of any of the three shapes asks for, or None."""
+    def _new_name(self, form: dict[str, Any], tenant: Tenant) -> tuple[str | None, str]:
+        """Return the name that a body of any of the three shapes asks for, or None; and where."""
         if not form:
             message = "Name something to change: a new name, email or password."
             raise ValidationFailed(message, errors=[FieldError("", "required", message)])
-        current = form.get("old_organization_name")
-        wanted: str | None = form.get("new_organization_name")
+        old, new = form.get("old_organization_name"), form.get("new_organization_name")
         single = form.get("organization_name")
-        if current is None and wanted is not None:
-            current = single
-        elif current is None:
-            wanted = single
-        if current is not None:
-            self._check_own(current, tenant)
+        is_single = old is None and new is None
+        for current in (old, None if is_single else single):
+            if current is not None:
+                self._check_own(current, tenant)
+        if is_single and single is not None and _slug(single) == tenant.slug:
+            return None, ""
+        wanted: str | None = single if is_single else new
+        pointer = "/organization_name" if is_single else "/new_organization_name"
         if wanted is not None:
-            slug_of(clean_name(wanted, pointer=POINTER), pointer=POINTER)
-        return wanted
+            slug_of(clean_name(wanted, pointer=pointer), pointer=pointer)
+        return wanted, pointer
 
     @extend_schema(**schema.LEGACY_DELETE)
     def destroy(self, request: Request) -> Response:
         """Delete the organization; its data is dropped when the answer arrives."""
         tenant = self._tenant
-        for name in _every(request, "organization_name"):
-            given = validated(NamedOrganization, {"organization_name": name})
-            self._check_own(given["organization_name"], tenant)
+        given = read_given(request, aliases={})
+        check_names(given, "organization_name")
+        if given.fields:
+            named = validated(NamedOrganization, given.fields)
+            self._check_own(named["organization_name"], tenant)
         lifecycle.delete_organization(tenant.id, by=self._principal.actor, purge=True)
         return Response({"message": f"Organization '{tenant.name}' deleted successfully"})

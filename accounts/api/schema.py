@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.openapi import BEARER
-from tenancy.api.schema import answers, query
+from tenancy.api.schema import answers, delete_body, query
 
 _TEXT = {"type": "string"}
 
@@ -14,6 +14,13 @@ def _object(*required: str, **properties: Any) -> dict[str, Any]:
 
 def _json(body: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": body}
+
+
+_JSON_OR_FORM = ("application/json", "application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def _json_or_form(body: dict[str, Any]) -> dict[str, Any]:
+    return dict.fromkeys(_JSON_OR_FORM, body)
 
 
 _MEMBERSHIP = _object(id=_TEXT, slug=_TEXT, name=_TEXT, role=_TEXT)
@@ -57,19 +64,33 @@ _LEGACY_FIELDS = dict.fromkeys(
 _LEGACY = _object(message=_TEXT, **_LEGACY_FIELDS, organization=_object(**_LEGACY_FIELDS))
 _NAME = query("organization_name", "The name of the organization.")
 
+_ACCOUNT = {
+    "email": _TEXT,
+    "password": _TEXT,
+    "admin_email": _TEXT | {"description": "As `email`."},
+    "admin_password": _TEXT | {"description": "As `password`."},
+}
+_LEGACY_NAMES = {
+    "organization_name": _TEXT | {"description": "The new name, or the current one beside one."},
+    "old_organization_name": _TEXT,
+    "new_organization_name": _TEXT,
+    "old_name": _TEXT | {"description": "As `old_organization_name`."},
+    "new_name": _TEXT | {"description": "As `new_organization_name`."},
+}
+
+
+def _either(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """Return that of each pair of names one is needed."""
+    return {"allOf": [{"anyOf": [{"required": [name]} for name in pair]} for pair in pairs]}
+
+
 LEGACY_CREATE: dict[str, Any] = {
     "summary": "Create an organization",
     "deprecated": True,
     "auth": [],
-    "request": _json(
-        _object(
-            "organization_name",
-            "email",
-            "password",
-            organization_name=_TEXT,
-            email=_TEXT,
-            password=_TEXT,
-        )
+    "request": _json_or_form(
+        _object("organization_name", organization_name=_TEXT, **_ACCOUNT)
+        | _either(("email", "admin_email"), ("password", "admin_password"))
     ),
     "responses": answers(400, 415, 422, 503, s201=_LEGACY),
 }
@@ -83,28 +104,26 @@ LEGACY_GET: dict[str, Any] = {
 LEGACY_UPDATE: dict[str, Any] = {
     "summary": "Rename the organization, change one's own e-mail and password",
     "deprecated": True,
-    "request": _json(
-        _object(
-            organization_name=_TEXT,
-            old_organization_name=_TEXT,
-            new_organization_name=_TEXT,
-            email=_TEXT,
-            password=_TEXT,
-        )
-    ),
+    "parameters": [
+        query(name, f"As `{name}` of the body.") for name in (*_LEGACY_NAMES, *_ACCOUNT)
+    ],
+    "request": _json_or_form(_object(**_LEGACY_NAMES, **_ACCOUNT)),
     "responses": answers(400, 401, 403, 404, 409, 410, 415, 422, 503, s200=_LEGACY),
 }
 LEGACY_DELETE: dict[str, Any] = {
     "summary": "Delete the organization and its data",
     "deprecated": True,
     "parameters": [_NAME],
-    "responses": answers(400, 401, 403, 404, 409, 410, 503, s200=_object(message=_TEXT)),
+    "extensions": delete_body(_object(organization_name=_TEXT), *_JSON_OR_FORM, required=False),
+    "responses": answers(400, 401, 403, 404, 409, 410, 415, 422, 503, s200=_object(message=_TEXT)),
 }
 LEGACY_LOGIN: dict[str, Any] = {
     "summary": "Sign in",
     "deprecated": True,
     "auth": [],
-    "request": _json(_object("email", "password", email=_TEXT, password=_TEXT)),
+    "request": _json_or_form(
+        _object(**_ACCOUNT) | _either(("email", "admin_email"), ("password", "admin_password"))
+    ),
     "responses": answers(
         400, 401, 403, 410, 415, 422,
         s200=_object("access_token", access_token=_TEXT, token_type=_TEXT, admin_id=_TEXT),

@@ -1,6 +1,6 @@
 """The bodies that sign-up, sign-in and the compatibility routes take."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from rest_framework import serializers
 
@@ -8,6 +8,13 @@ from tenancy.api.requests import StrictSerializer
 from tenancy.api.serializers import NameField
 
 TEXT_MAX_INPUT = 1_000
+# The other names that the compatibility routes have for a field.
+ALIASES = {
+    "admin_email": "email",
+    "admin_password": "password",
+    "old_name": "old_organization_name",
+    "new_name": "new_organization_name",
+}
 
 
 class TextField(serializers.CharField):
@@ -45,17 +52,10 @@ class LogIn(StrictSerializer):
 
 
 class Credentials(serializers.Serializer[Any]):
-    """E-mail and password, under either of the names in use."""
+    """E-mail and password; unknown fields are ignored here."""
 
-    aliases: ClassVar[dict[str, str]] = {"admin_email": "email", "admin_password": "password"}
     email = TextField(max_length=TEXT_MAX_INPUT)
     password = SecretField()
-
-    def to_internal_value(self, data: Any) -> Any:
-        """Rename the aliases, then check the fields; unknown ones are ignored here."""
-        if hasattr(data, "items"):
-            data = {self.aliases.get(name, name): value for name, value in data.items()}
-        return super().to_internal_value(data)
 
 
 class NewOrganization(Credentials):
@@ -67,10 +67,6 @@ class NewOrganization(Credentials):
 class Changes(Credentials):
     """What PUT /org/update takes, in each of its three shapes."""
 
-    aliases = Credentials.aliases | {
-        "old_name": "old_organization_name",
-        "new_name": "new_organization_name",
-    }
     organization_name = NameField(required=False)
     old_organization_name = NameField(required=False)
     new_organization_name = NameField(required=False)

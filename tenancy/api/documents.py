@@ -21,7 +21,7 @@ from tenancy.api.requests import (
     json_body,
 )
 from tenancy.api.views import TenantViewSet
-from tenancy.exceptions import InvalidParameter
+from tenancy.exceptions import InvalidId, InvalidParameter
 from tenancy.lifecycle import declare_collection
 from tenancy.mongo.cursors import make_cursor, read_cursor
 from tenancy.mongo.document_rules import decode_document, decode_patch, format_id, parse_id
@@ -29,10 +29,23 @@ from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS, START, TenantCollection,
 
 T = TypeVar("T")
 PAGE_DEFAULT_DOCUMENTS = 50
+PATH_AS_IT_CAME = "tenantry.path"  # bytes as latin-1, as WSGI has it; config/wsgi.py keeps it
 
 
 def _etag(document: dict[str, Any]) -> str:
     return f'"r{revision_of(document)}"'
+
+
+def _wanted_id(request: Request, document_id: str) -> Any:
+    """Return the id that a path names. Raises InvalidId.
+
+    Django would write bytes that are not UTF-8 back as percent signs: as the text of another id.
+    """
+    try:
+        request.META.get(PATH_AS_IT_CAME, "").encode("latin-1").decode()
+    except UnicodeError as error:
+        raise InvalidId("The id in the path is not UTF-8.") from error
+    return parse_id(document_id)
 
 
 def document_path(collection: str, document_id: Any) -> str:
@@ -85,7 +98,7 @@ class DocumentViewSet(TenantViewSet):
     def retrieve(self, request: Request, collection: str, document_id: str) -> Response:
         """Return one document."""
         check_parameters(request)
-        wanted = parse_id(document_id)
+        wanted = _wanted_id(request, document_id)
         document = self._call(collection, lambda documents: documents.get(wanted))
         headers = {"ETag": _etag(document)}
         if has_current(request, revision_of(document)):
@@ -96,7 +109,7 @@ class DocumentViewSet(TenantViewSet):
     def update(self, request: Request, collection: str, document_id: str) -> Response:
         """Replace a document, or create it."""
         check_parameters(request)
-        wanted, condition = parse_id(document_id), if_match(request)
+        wanted, condition = _wanted_id(request, document_id), if_match(request)
         fields = decode_document(json_body(request), max_bytes=self.tenant.max_document_bytes)
         if creates_only(request):
             if condition is not None:
@@ -114,7 +127,7 @@ class DocumentViewSet(TenantViewSet):
     def partial_update(self, request: Request, collection: str, document_id: str) -> Response:
         """Change a document by a merge patch."""
         check_parameters(request)
-        wanted, condition = parse_id(document_id), if_match(request)
+        wanted, condition = _wanted_id(request, document_id), if_match(request)
         patch = decode_patch(json_body(request))
         document = self._call(
             collection, lambda documents: documents.patch(wanted, patch, if_match=condition)
@@ -125,7 +138,7 @@ class DocumentViewSet(TenantViewSet):
     def destroy(self, request: Request, collection: str, document_id: str) -> Response:
         """Delete a document."""
         check_parameters(request)
-        wanted, condition = parse_id(document_id), if_match(request)
+        wanted, condition = _wanted_id(request, document_id), if_match(request)
         self._call(collection, lambda documents: documents.delete(wanted, if_match=condition))
         return Response(status=204)
 

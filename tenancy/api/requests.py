@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
 from rest_framework.request import Request
 
 from tenancy.exceptions import (
@@ -19,7 +20,7 @@ from tenancy.mongo.documents import IfMatch
 
 PREVIEW_CHARACTERS = 60
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
-_REVISION = re.compile(r"r(\d{1,18})")
+_REVISION = re.compile(r"r([0-9]{1,18})")
 
 
 def actor_of(request: Request) -> str:
@@ -55,7 +56,7 @@ def int_parameter(request: Request, name: str, *, default: int, low: int, high: 
     text = request.query_params.get(name)
     if text is None:
         return default
-    if not re.fullmatch(r"\d{1,9}", text) or not low <= int(text) <= high:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not low <= int(text) <= high:
         raise InvalidParameter(
             f"“{name}” is a whole number from {low} to {high}, not “{shorten(text)}”."
         )
@@ -120,8 +121,9 @@ class StrictSerializer(serializers.Serializer[Any]):
                 )
         return super().to_internal_value(data)
 
-    def _unknown(self, name: str) -> str:
-        return f"There is no such field here.{nearest(name, self.fields)}"
+    def _unknown(self, name: str) -> ErrorDetail:
+        message = f"There is no such field here.{nearest(name, self.fields)}"
+        return ErrorDetail(message, code="unknown_field")
 
 
 def validated(serializer: type[serializers.Serializer[Any]], data: Any) -> dict[str, Any]:
@@ -139,14 +141,15 @@ def field_errors(errors: Any, pointer: str = "") -> list[FieldError]:
         return [
             error
             for name, inner in errors.items()
-            for error in field_errors(inner, _child(pointer, str(name)))
+            for error in field_errors(inner, child_pointer(pointer, str(name)))
         ]
     if isinstance(errors, list):
         return [error for inner in errors for error in field_errors(inner, pointer)]
     return [FieldError(pointer, str(getattr(errors, "code", "invalid")), str(errors))]
 
 
-def _child(pointer: str, name: str) -> str:
+def child_pointer(pointer: str, name: str) -> str:
+    """Return the RFC 6901 pointer to a member; what concerns the whole points at the whole."""
     if name == "non_field_errors":
         return pointer
     return f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}"

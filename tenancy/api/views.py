@@ -20,7 +20,7 @@ class TenantViewSet(ViewSet):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Authenticate, check the permission, then the organization."""
         super().initial(request, *args, **kwargs)
-        if self.action is not None:
+        if self.action not in {None, "metadata"}:
             check_served(self.tenant)
 
     @property

@@ -26,6 +26,8 @@ LIST_MAX = 10_000
 CATALOG_NOT_READY = "The catalog is not ready: run manage.py migrate or make run."
 CATALOG_SILENT = "The catalog did not answer. Try again in a moment."
 
+NOT_UTF_8 = "An argument is not UTF-8 text."
+
 
 class Failed(CommandError):
     """The command did not do it, or found something wrong. Django prints this name before it."""
@@ -66,6 +68,8 @@ class ReportingCommand(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Act and print; turn what is known to go wrong into a sentence."""
         as_json = bool(options["as_json"])
+        if not _is_text([*args, *options.values()]):
+            raise self._failed("invalid_argument", NOT_UTF_8, as_json=as_json, exit_code=2)
         try:
             report = self.act(**options)
         except TenancyError as error:
@@ -77,10 +81,20 @@ class ReportingCommand(BaseCommand):
         if report.failure:
             raise Failed(report.failure)
 
-    def _failed(self, code: str, sentence: str, *, as_json: bool) -> Failed:
+    def _failed(self, code: str, sentence: str, *, as_json: bool, exit_code: int = 1) -> Failed:
         if as_json:
             self.stdout.write(_to_json({"error": {"code": code, "detail": sentence}}))
-        return Failed(sentence)
+        return Failed(sentence, returncode=exit_code)
+
+
+def _is_text(values: Iterable[Any]) -> bool:
+    """Return whether every text can be written; Python reads other bytes as lone surrogates."""
+    try:
+        for value in values:
+            str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sentence(error: TenancyError) -> str:

@@ -293,3 +293,47 @@ def test_revoking_needs_the_permission(peter):
     viewer.post(SESSIONS, {"action": "revoke_selected", "_selected_action": session.pk})
 
     assert open_sessions(peter) == 1
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/admin/nothing", "/admin/tenancy/nothing/", "/admin/x/y/z/"])
+def test_what_is_not_there_is_a_page(operator, path):
+    answer = operator.get(path)
+
+    assert (answer.status_code, answer["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_refused_request_to_the_admin_site_is_a_page(client):
+    answer = client.get("/admin/", headers={"Host": "evil.example"})
+
+    assert (answer.status_code, answer["Content-Type"]) == (400, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("path", ["/administration", "/admin", "/api/v1/nothing"])
+def test_other_paths_keep_their_problems(operator, path):
+    answer = operator.get(path)
+
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+def test_login_without_a_destination_leads_to_the_admin_site(root):
+    answer = Client().post("/admin/login/", {"username": root.email, "password": OLD})
+
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+
+
+@pytest.mark.parametrize("stored", ["peter@example.com", "Peter@Example.com"])
+def test_address_that_is_taken_is_refused_in_words(operator, root, peter, stored):
+    User.objects.filter(pk=peter.pk).update(email=stored)
+
+    add = {"email": "PETER@example.com", "name": "", "password1": NEW, "password2": NEW}
+    for page in (
+        operator.post(f"{USERS}add/", add | {"usable_password": "true"}),
+        operator.post(page_of(root), input_for(root, email="peter@EXAMPLE.com")),
+    ):
+        text = text_of(page)
+        assert page.status_code == 200
+        assert "user_email_once_any_case" not in text
+        assert "e-mail address already" in text

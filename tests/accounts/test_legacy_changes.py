@@ -308,7 +308,7 @@ def test_delete_naming_another_deletes_nothing(acme, globex, alice, way, name):
 def test_delete_that_names_two_organizations_deletes_neither(acme, globex, alice, query):
     answer = alice.delete(f"/org/delete?{query}", {"organization_name": "Acme"})
 
-    assert_problem(answer, 403)
+    assert_problem(answer, 422)
     assert {"active"} == set(Organization.objects.values_list("status", flat=True))
 
 

@@ -29,6 +29,12 @@ def check(**environment: str) -> subprocess.CompletedProcess[str]:
         ("TENANCY_DATABASE", "admin", "TENANCY_DATABASE is a database name"),
         ("TENANTRY_THREADS", "0", "TENANTRY_PROCESSES and TENANTRY_THREADS"),
         ("TENANTRY_FAILPOINT", "create.lunch", "TENANTRY_FAILPOINT is no <kind>.<step>"),
+        ("DATABASE_URL", "foo", "DATABASE_URL is postgresql://"),
+        ("DATABASE_URL", "mysql://a:b@c/d", "DATABASE_URL is postgresql://"),
+        ("DATABASE_URL", "postgres://u:hunter2@h:port/d", "DATABASE_URL is postgresql://"),
+        ("LOG_LEVEL", "foo", "LOG_LEVEL is INFO, WARNING or another level, not “foo”"),
+        ("DEBUG", "maybe", "DEBUG is true or false, not “maybe”"),
+        ("TENANTRY_PRODUCTION", "ture", "TENANTRY_PRODUCTION is true or false, not “ture”"),
         ("MONGODB_URI", "http://127.0.0.1", "MONGODB_URI begins with mongodb://"),
     ],
 )
@@ -38,6 +44,23 @@ def test_wrong_setting_is_named(setting, value, said):
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("setting", ["DATABASE_URL", "LOG_LEVEL", "DEBUG"])
+def test_value_that_cannot_be_read_is_one_sentence(setting):
+    done = check(**{setting: "foo"})
+
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1)
+    assert done.stderr.startswith(f"A setting is wrong: {setting} is ")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("DEBUG", "False"), ("DEBUG", "0"), ("DEBUG", ""), ("DEBUG", "ON"), ("LOG_LEVEL", "debug")],
+)
+def test_values_can_be_written_in_the_usual_ways(setting, value):
+    assert check(**{setting: value}).returncode == 0
 
 
 def test_production_refuses_fail_points_and_needs_hosts():
@@ -45,3 +68,38 @@ def test_production_refuses_fail_points_and_needs_hosts():
 
     assert "tenancy.E006" in done.stderr
     assert "tenancy.E009" in done.stderr
+
+
+def test_production_refuses_a_short_secret():
+    short, enough = (
+        check(TENANTRY_PRODUCTION="true", ALLOWED_HOSTS="example.org", SECRET_KEY="s" * length)
+        for length in (31, 32)
+    )
+
+    assert "tenancy.E010" in short.stderr
+    assert "SECRET_KEY has at least 32 characters" in short.stderr
+    assert enough.returncode == 0
+
+
+def test_production_runs_with_the_secret_that_was_made():
+    done = check(TENANTRY_PRODUCTION="true", ALLOWED_HOSTS="example.org")
+
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(("behind", "secure"), [("false", "False"), ("true", "True")])
+def test_header_of_a_proxy_counts_only_behind_one(behind, secure):
+    code = (
+        "import django; django.setup()\n"
+        "from django.test import RequestFactory\n"
+        "print(RequestFactory().get('/', HTTP_X_FORWARDED_PROTO='https').is_secure())"
+    )
+    settings = {"TENANTRY_PRODUCTION": "true", "TENANTRY_BEHIND_PROXY": behind}
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **settings},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+
+    assert done.stdout.strip() == secure

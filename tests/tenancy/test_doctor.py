@@ -77,10 +77,8 @@ def purge(organization):
 
 def begin_rename(organization, **changes):
     """Reserve a rename and leave it there, as a process does that dies."""
-    slug = "umbrella"
-    run = renaming._begin(
-        organization.pk, renaming._NewName("Umbrella", slug, "/name"), by=BY, on_reserve=None
-    )
+    new = renaming._NewName("Umbrella", "umbrella", "/name")
+    run = renaming._begin(organization.pk, new, by=BY, on_reserve=None)
     Operation.objects.filter(pk=run.operation.pk).update(**changes)
     return run.operation
 

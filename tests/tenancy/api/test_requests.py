@@ -302,3 +302,58 @@ def test_problems_that_pass_are_marked_as_worth_a_repeat(alice, monkeypatch):
 
         assert refused(answer, status, code)["retryable"] is True
         assert ("Retry-After" in answer) == (status == 503)
+
+
+# --- options, digits, unknown fields
+
+
+@pytest.mark.parametrize(
+    "path", [*WRITES.values(), "/api/v1/organization", "/org/update", "/livez"]
+)
+@pytest.mark.parametrize("token", [None, "Bearer a.b.c", "Basic YTpi"])
+def test_options_tell_everybody_the_same_of_a_route(nobody, alice, path, token):
+    own = alice.options(path)
+    if token is not None:
+        nobody.credentials(HTTP_AUTHORIZATION=token)
+
+    answer = nobody.options(path)
+
+    assert (answer.status_code, answer.json()) == (200, own.json())
+    assert set(answer.json()) == {"name", "description", "renders", "parses"}
+    assert "OPTIONS" in answer["Allow"]
+
+
+def test_options_say_nothing_of_a_suspended_organization(acme, alice):
+    from tenancy import lifecycle
+
+    lifecycle.suspend_organization(acme.id, by="command:test")
+
+    assert alice.options("/api/v1/organization").status_code == 200
+
+
+@pytest.mark.parametrize("limit", ["%D9%A1", "%EF%BC%91", "1%D9%A1", "+1", "1_0", " 1"])
+def test_a_limit_is_written_in_plain_digits(alice, limit):
+    refused(alice.get(f"{DOCUMENTS}?limit={limit}"), 400, "invalid_parameter")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [("PATCH", "/api/v1/organization", "name"), ("DELETE", "/api/v1/organization", "confirm"),
+     ("POST", "/api/v1/collections", "name"), ("POST", "/api/v1/auth/login", "email")],
+)  # fmt: skip
+def test_an_unknown_field_has_a_code_of_its_own(alice, method, path, known):
+    problem = refused(send(alice, method, path, {known + "s": 1}), 422, "validation_failed")
+
+    (error,) = problem["errors"]
+    assert (error["pointer"], error["code"]) == (f"/{known}s", "unknown_field")
+    assert f"Did you mean “{known}”?" in error["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+def test_a_path_that_is_not_utf_8_names_no_id(alice, method):
+    """As config/wsgi.py passes it on; over a real connection in tests/config/test_wsgi.py."""
+    came = {"tenantry.path": DOCUMENTS + "/\xff\xfe"}
+
+    answer = alice.generic(method, f"{DOCUMENTS}/%ff%fe", b"{}", "application/json", **came)
+
+    refused(answer, 400, "invalid_id")

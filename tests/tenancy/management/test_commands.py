@@ -368,3 +368,33 @@ def test_check_of_a_cluster_that_is_away_ends_with_1(patron, monkeypatch):
 
     assert done.code == 1
     assert [row["code"] for row in json.loads(done.text)["findings"]] == ["cluster_unreachable"]
+
+
+# --- Arguments ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["rename_organization", "acme", "X\udcff"], ["rename_organization", "\udcff", "X"],
+     ["create_organization", "\udcff\udcfe"], ["list_organizations", "--search", "\udcff"],
+     ["delete_organization", "acme", "--confirm", "\udcff"],
+     ["suspend_organization", "acme", "--reason", "\udcff"],
+     ["create_organization", "X", "--owner", "\udcff@example.com"]],
+    ids=ascii,
+)  # fmt: skip
+def test_argument_that_is_not_utf_8_is_refused(patron, arguments):
+    done = run(*arguments)
+
+    assert (done.code, done.failure) == (2, reporting.NOT_UTF_8)
+    assert Organization.objects.get().name == "Acme"
+
+
+def test_command_line_that_is_not_utf_8_ends_with_2(tmp_path, mongo_client):
+    deployment = make_deployment(tmp_path, mongo_client)
+
+    done = deployment.manage("create_organization", "\udcff\udcfe")
+    as_json = deployment.manage("create_organization", "\udcff\udcfe", "--json")
+
+    assert (done.returncode, done.stderr) == (2, f"Failed: {reporting.NOT_UTF_8}\n")
+    assert (as_json.returncode, as_json.stderr) == (2, done.stderr)
+    assert json.loads(as_json.stdout)["error"]["code"] == "invalid_argument"
