@@ -31,6 +31,7 @@ urlpatterns = [
     _api("health", HomeViewSet, "health", get="health"),
     _api("livez", HealthViewSet, "livez", get="livez"),
     _api("readyz", HealthViewSet, "readyz", get="readyz"),
+    _api("metrics", HealthViewSet, "metrics", get="metrics"),
     _api("api/v1/auth/signup", AuthViewSet, "signup", post="signup"),
     _api("api/v1/auth/login", AuthViewSet, "login", post="login"),
     _api(

@@ -1,17 +1,22 @@
 """Is the process alive, and can it serve?"""
 
+import hmac
 import logging
 from collections.abc import Callable
 
+from django.conf import settings
 from django.db import DatabaseError, connection
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from tenancy import catalog
 from tenancy.api import schema
-from tenancy.exceptions import TenancyError
+from tenancy.api.metrics import registry
+from tenancy.exceptions import NotFound, TenancyError
 from tenancy.mongo.clients import ping
 
 logger = logging.getLogger("tenantry.health")
@@ -22,7 +27,7 @@ class HealthViewSet(ViewSet):
     """For those who watch over the process."""
 
     authentication_classes = []
-    required = {"livez": "public", "readyz": "public"}
+    required = {"livez": "public", "readyz": "public", "metrics": "public"}
 
     @extend_schema(**schema.LIVEZ)
     def livez(self, request: Request) -> Response:
@@ -32,13 +37,26 @@ class HealthViewSet(ViewSet):
     @extend_schema(**schema.READYZ)
     def readyz(self, request: Request) -> Response:
         """Answer 200 when catalog and default cluster can be reached, else 503 with what cannot."""
-        checks = {"catalog": _answers(_check_catalog), "cluster": _answers(_check_cluster)}
+        checks = _checks()
         ready = all(checks.values())
         body = {
             "status": "ready" if ready else "not_ready",
             "checks": {name: "ok" if good else "unreachable" for name, good in checks.items()},
         }
         return Response(body, status=200 if ready else 503)
+
+    @extend_schema(**schema.METRICS)
+    def metrics(self, request: Request) -> HttpResponse:
+        """Answer a Prometheus server that has the token; for all others there is nothing here."""
+        expected = f"Bearer {settings.METRICS_TOKEN}".encode()
+        given = request.headers.get("Authorization", "").encode()
+        if not settings.METRICS_TOKEN or not hmac.compare_digest(given, expected):
+            raise NotFound
+        return HttpResponse(generate_latest(registry(_checks())), content_type=CONTENT_TYPE_LATEST)
+
+
+def _checks() -> dict[str, bool]:
+    return {"catalog": _answers(_check_catalog), "cluster": _answers(_check_cluster)}
 
 
 def _check_catalog() -> None:

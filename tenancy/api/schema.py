@@ -187,6 +187,11 @@ READYZ: dict[str, Any] = {
     "auth": [],
     "responses": answers(s200=_STATUS, s503=_STATUS),
 }
+METRICS: dict[str, Any] = {
+    "summary": "Figures for Prometheus; needs `METRICS_TOKEN` as the bearer token",
+    "auth": [],
+    "responses": {(200, "text/plain"): str, **answers(404)},
+}
 LIST_DOCUMENTS: dict[str, Any] = {
     "summary": "List documents",
     "parameters": [
