@@ -8,9 +8,18 @@ from tenancy.models import Cluster, Plan
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick", "mongo")]
 
 
-@pytest.mark.parametrize("name", ["placement", "cluster", "plan", "auditevent", "operation"])
-def test_every_list_and_page_opens_and_nothing_is_deleted(operator, initech, name):
-    row = operator.get(f"/admin/tenancy/{name}/", {"q": "a"}).context["cl"].result_list[0]
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("placement", "initech"),
+        ("cluster", "default"),
+        ("plan", "standard"),
+        ("auditevent", "initech"),
+        ("operation", "initech"),
+    ],
+)
+def test_every_list_and_page_opens_and_nothing_is_deleted(operator, initech, name, query):
+    row = operator.get(f"/admin/tenancy/{name}/", {"q": query}).context["cl"].result_list[0]
     page = f"/admin/tenancy/{name}/{row.pk}/"
 
     assert operator.get(f"{page}change/").status_code == 200
