@@ -1,0 +1,35 @@
+"""The catalog: which organizations exist, where their data lives, what is being done to them.
+
+Fields, constraints and querysets; no rules. `lifecycle` is the only writer of status and placement.
+"""
+
+from tenancy.models.clusters import Cluster, Plan
+from tenancy.models.collections import Collection, Index, Usage
+from tenancy.models.operations import OPEN, Operation, OperationQuerySet, OperationStatus
+from tenancy.models.organizations import (
+    Organization,
+    OrganizationQuerySet,
+    OrganizationStatus,
+    Placement,
+    SlugReservation,
+)
+from tenancy.models.records import AuditEvent, ErasureRecord
+
+__all__ = [
+    "OPEN",
+    "AuditEvent",
+    "Cluster",
+    "Collection",
+    "ErasureRecord",
+    "Index",
+    "Operation",
+    "OperationQuerySet",
+    "OperationStatus",
+    "Organization",
+    "OrganizationQuerySet",
+    "OrganizationStatus",
+    "Placement",
+    "Plan",
+    "SlugReservation",
+    "Usage",
+]
