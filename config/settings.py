@@ -3,6 +3,7 @@
 README.md lists them. `tenancy/checks.py` names what is wrong with a value.
 """
 
+import base64
 import logging
 import os
 import secrets
@@ -58,13 +59,13 @@ def _make_home() -> None:
         ) from error
 
 
-def _kept_secret() -> str:
-    """Return the secret of this home, made once: the first of several processes wins."""
-    path = TENANTRY_HOME / "secret_key"
+def _kept_secret(name: str, new: str) -> str:
+    """Return a secret of this home, `new` at first: the first of several processes wins."""
+    path = TENANTRY_HOME / name
     if not path.exists():
         descriptor, draft = tempfile.mkstemp(dir=TENANTRY_HOME)
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(64))
+            file.write(new)
         try:
             os.link(draft, path)
         except FileExistsError:
@@ -76,7 +77,11 @@ def _kept_secret() -> str:
 
 # --- Django -------------------------------------------------------------------------------------
 _make_home()
-SECRET_KEY: str = env.str("SECRET_KEY", "") or _kept_secret()
+SECRET_KEY: str = env.str("SECRET_KEY", "") or _kept_secret("secret_key", secrets.token_urlsafe(64))
+# The first encrypts, each decrypts; 32 bytes each, in URL-safe base64.
+FIELD_ENCRYPTION_KEYS: list[str] = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [
+    _kept_secret("field_encryption_key", base64.urlsafe_b64encode(os.urandom(32)).decode())
+]
 DEBUG: bool = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list(
     "ALLOWED_HOSTS", default=[] if TENANTRY_PRODUCTION else ["localhost", "127.0.0.1", "[::1]"]

@@ -9,8 +9,9 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
+from tenancy import encryption
 from tenancy.caching import AgedCache
-from tenancy.exceptions import ClusterUnavailable, OrganizationNotFound
+from tenancy.exceptions import ClusterUnavailable, OrganizationNotFound, Undecryptable
 from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement
 from tenancy.names import Kind, PlacementAddress
 
@@ -60,8 +61,18 @@ def default_uri() -> str:
 
 
 def cluster_address(cluster: Cluster) -> tuple[str, str]:
-    """Return the URI and database of a cluster."""
-    return default_uri(), settings.TENANCY_DATABASE
+    """Return the URI and database of a cluster, or raise ClusterUnavailable with what to do."""
+    database = cluster.database or settings.TENANCY_DATABASE
+    if cluster.alias == Cluster.DEFAULT:
+        return default_uri(), database
+    try:
+        return encryption.decrypt(cluster.uri_encrypted), database
+    except Undecryptable as error:
+        raise ClusterUnavailable(
+            f"The URI of cluster “{cluster.alias}” cannot be decrypted.",
+            hint="Add the key that it was encrypted with to FIELD_ENCRYPTION_KEYS, or give the URI "
+            f"again: manage.py change_cluster {cluster.alias} --uri-file FILE.",
+        ) from error
 
 
 def address_of(placement: Placement) -> PlacementAddress:

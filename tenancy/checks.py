@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from tenancy import encryption
 from tenancy.names import DATABASE_MAX_BYTES, NAMINGS
 from tenancy.operations import KINDS
 
@@ -66,6 +67,10 @@ SETTINGS: dict[str, tuple[Callable[[], bool], str]] = {
             or len(settings.SECRET_KEY) >= SECRET_KEY_MIN_CHARACTERS
         ),
         f"SECRET_KEY has at least {SECRET_KEY_MIN_CHARACTERS} characters in production.",
+    ),
+    "tenancy.E011": (
+        lambda: encryption.are_keys(settings.FIELD_ENCRYPTION_KEYS),
+        "FIELD_ENCRYPTION_KEYS are Fernet keys: 32 bytes each, in URL-safe base64.",
     ),
 }
 

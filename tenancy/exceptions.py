@@ -11,7 +11,7 @@
     ├── PlanLimitReached
     ├── Unavailable ─ TenantBusy ─ StalePlacement
     │   └── ClusterUnavailable, OutcomeUnknown, QueryTimeout
-    └── Defect ─ OperationFailed, LeaseLost, Misconfigured
+    └── Defect ─ OperationFailed, LeaseLost, Misconfigured ─ Undecryptable
 
 An error is plain: a stable `code`, a sentence for a person, and pointers to what was wrong.
 What it means in HTTP is written in one place, `config/problems.py`.
@@ -280,3 +280,9 @@ class LeaseLost(Defect):
 
 class Misconfigured(Defect):
     """A setting is missing or wrong."""
+
+
+class Undecryptable(Misconfigured):
+    """None of the keys decrypts a value of the catalog."""
+
+    default_detail = "A value of the catalog cannot be decrypted with FIELD_ENCRYPTION_KEYS."

@@ -3,6 +3,7 @@
 acme has alice (owner), bob (editor) and vera (viewer); globex has charlie (owner), the outsider.
 """
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,8 +22,10 @@ from accounts.roles import Role
 from accounts.sessions import Device, forget_standings
 from accounts.signup import sign_in
 from tenancy import catalog, lifecycle
-from tenancy.models import Organization
-from tenancy.names import PlacementAddress
+from tenancy.lifecycle.clusters import add_cluster
+from tenancy.models import Cluster, Organization
+from tenancy.names import PlacementAddress, namespace_of_id
+from tests.environment import SECOND_URI
 
 PASSWORD = "correct horse 9 battery"
 ACTOR = "command:test"
@@ -87,6 +90,13 @@ def mongo_client(request: pytest.FixtureRequest) -> Iterator[MongoClient[dict[st
         yield client
 
 
+@pytest.fixture(scope="session")
+def second_client() -> Iterator[MongoClient[dict[str, Any]]]:
+    """A client of the second mongod, to look behind the product's back."""
+    with MongoClient(os.environ[SECOND_URI]) as client:
+        yield client
+
+
 @pytest.fixture
 def tenant_data(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
     """The tenants' database, empty before and after, for tests that need no catalog."""
@@ -106,6 +116,16 @@ def mongo(
     if "naming" in request.fixturenames:
         request.getfixturevalue("naming")  # before anybody creates an organization
     return tenant_data
+
+
+@pytest.fixture
+def second_cluster(mongo: Any, second_client: MongoClient[dict[str, Any]]) -> Iterator[Cluster]:
+    """A second deployment, without data before and after."""
+    second_client.drop_database(settings.TENANCY_DATABASE)
+    yield add_cluster("second", os.environ[SECOND_URI], by=ACTOR)
+    for organization_id in Organization.objects.values_list("pk", flat=True):
+        second_client.drop_database(namespace_of_id(organization_id))
+    second_client.drop_database(settings.TENANCY_DATABASE)
 
 
 @pytest.fixture

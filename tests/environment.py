@@ -1,7 +1,7 @@
-"""The surroundings of a test run: its own home, its own mongod, nobody else's settings.
+"""The surroundings of a test run: its own home, its own mongods, nobody else's settings.
 
-Loaded by `-p`, before Django reads its settings. With xdist one mongod, started by the controller,
-serves all workers; each has a database of its own.
+Loaded by `-p`, before Django reads its settings. With xdist two mongods, started by the controller,
+serve all workers; each has a database of its own. The second one is for tests of two clusters.
 """
 
 import os
@@ -14,15 +14,24 @@ from typing import Any
 import pytest
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
-FOREIGN = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "TENANTRY_FAILPOINT", "TENANTRY_PRODUCTION")
+SECOND_URI = "TENANTRY_TEST_SECOND_URI"
+FOREIGN = (
+    "DATABASE_URL",
+    "FIELD_ENCRYPTION_KEYS",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "TENANTRY_FAILPOINT",
+    "TENANTRY_PRODUCTION",
+)
 
 _home = Path(tempfile.mkdtemp(prefix="tenantry-tests-"))
-_mongod: list[Any] = []
+_mongods: list[Any] = []
 
 for name in FOREIGN:
     os.environ.pop(name, None)
 if not WORKER:
     os.environ.pop("MONGODB_URI", None)
+    os.environ.pop(SECOND_URI, None)
 os.environ["TENANTRY_HOME"] = str(_home)
 os.environ["TENANCY_DATABASE"] = f"tenantry_test_{WORKER or 'main'}"
 
@@ -39,21 +48,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--mongo") == "real" and not WORKER:
-        _start_mongod()
+        _start_mongods()
 
 
-def _start_mongod() -> None:
+def _start_mongods() -> None:
     from django.conf import settings
 
     from benchmarks.local_processes import start_mongod
 
-    server = start_mongod(_home / "mongod")
-    _mongod.append(server)
-    os.environ["MONGODB_URI"] = server.uri
-    settings.MONGODB_URI = server.uri
+    for folder in ("mongod", "mongod-second"):
+        _mongods.append(start_mongod(_home / folder))
+    first, second = _mongods
+    os.environ["MONGODB_URI"] = settings.MONGODB_URI = first.uri
+    os.environ[SECOND_URI] = second.uri
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if _mongod:
-        _mongod.pop().stop(Event())
+    while _mongods:
+        _mongods.pop().stop(Event())
     shutil.rmtree(_home, ignore_errors=True)
