@@ -13,7 +13,7 @@ from tenancy import encryption
 from tenancy.caching import AgedCache
 from tenancy.exceptions import ClusterUnavailable, OrganizationNotFound, Undecryptable
 from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement
-from tenancy.names import Kind, PlacementAddress
+from tenancy.names import OWN_DATABASE, Kind, PlacementAddress
 
 CACHE_MAX_TENANTS = 10_000
 
@@ -77,10 +77,14 @@ def cluster_address(cluster: Cluster) -> tuple[str, str]:
 
 def address_of(placement: Placement) -> PlacementAddress:
     """Return a placement row as the data plane's plain value."""
-    uri, database = cluster_address(placement.cluster)
-    return PlacementAddress(
-        cast(Kind, placement.kind), placement.cluster.alias, database, placement.namespace, uri
-    )
+    return address_at(cast(Kind, placement.kind), placement.cluster, placement.namespace)
+
+
+def address_at(kind: Kind, cluster: Cluster, namespace: str) -> PlacementAddress:
+    """Return what the address is, or would be, of a namespace placed there."""
+    uri, database = cluster_address(cluster)
+    home = namespace if kind in OWN_DATABASE else database
+    return PlacementAddress(kind, cluster.alias, home, namespace, uri)
 
 
 def _snapshot(row: Organization) -> Tenant:

@@ -6,7 +6,7 @@ database) in MongoDB. Two names with one slug are one name.
 
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -23,6 +23,8 @@ NAME_MAX_CHARACTERS = 100
 SLUG_MAX_CHARACTERS = 48
 NAMESPACE_PREFIX = "org_"
 MAIN = "main"
+SHARED_COLLECTION = "shared"
+OWN_DATABASE: frozenset[Kind] = frozenset(("database", "cluster"))
 COLLECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 # MongoDB: 255 bytes of "database.collection" on 4.4 and later, 63 bytes of a database name.
 # https://www.mongodb.com/docs/manual/reference/limits/#naming-restrictions
@@ -127,6 +129,8 @@ def logical_collection(namespace: str, physical: str) -> str | None:
 class PlacementAddress:
     """All the data plane needs to find a tenant's data: plain values, no catalog row.
 
+    `database` is the tenant's own, named like its namespace, for the kinds `database` and
+    `cluster`; for the other kinds others live in it, too.
     `uri` may hold a password and is left out of every representation.
     """
 
@@ -136,10 +140,20 @@ class PlacementAddress:
     namespace: str
     uri: str = field(repr=False)
 
+    @property
+    def organization_id(self) -> UUID:
+        """Whose it is, where the namespace says so. Raises ValueError where it is from a slug."""
+        return UUID(hex=self.namespace.removeprefix(NAMESPACE_PREFIX))
+
     def physical(self, logical: str) -> str:
-        """Return the physical name of one of the tenant's collections."""
+        """Return the name in MongoDB of the collection that holds a logical one."""
+        if self.kind == "shared":
+            return SHARED_COLLECTION
+        if self.kind in OWN_DATABASE:
+            return logical
         return physical_collection(self.namespace, logical)
 
     def at(self, namespace: str) -> "PlacementAddress":
         """Return the same place under another namespace."""
-        return PlacementAddress(self.kind, self.cluster, self.database, namespace, self.uri)
+        database = namespace if self.kind in OWN_DATABASE else self.database
+        return replace(self, namespace=namespace, database=database)

@@ -25,7 +25,8 @@ from tenancy.exceptions import InvalidId, InvalidParameter
 from tenancy.lifecycle import declare_collection
 from tenancy.mongo.cursors import make_cursor, read_cursor
 from tenancy.mongo.document_rules import decode_document, decode_patch, format_id, parse_id
-from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS, START, TenantCollection, revision_of
+from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS, START, TenantCollection
+from tenancy.mongo.revisions import revision_of
 
 T = TypeVar("T")
 PAGE_DEFAULT_DOCUMENTS = 50

@@ -16,7 +16,7 @@ from tenancy.exceptions import (
     UnknownParameter,
     ValidationFailed,
 )
-from tenancy.mongo.documents import IfMatch
+from tenancy.mongo.revisions import IfMatch
 
 PREVIEW_CHARACTERS = 60
 _ETAG = re.compile(r'(W/)?"([^"]*)"')

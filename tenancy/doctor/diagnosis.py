@@ -14,7 +14,8 @@ from tenancy.journal import KINDS
 from tenancy.leases import is_dead
 from tenancy.models import OPEN, Operation, OrganizationStatus
 from tenancy.mongo import provisioning
-from tenancy.mongo.provisioning import STRAY_SUFFIX, PhysicalCollection
+from tenancy.mongo.fences import STRAY_SUFFIX
+from tenancy.mongo.provisioning import PhysicalCollection
 from tenancy.names import COLLECTION_NAME, MAIN, logical_collection, physical_collection
 
 OVERDUE = timedelta(seconds=60)

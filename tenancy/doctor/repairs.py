@@ -23,8 +23,8 @@ from tenancy.lifecycle.pause import end_pause
 from tenancy.lifecycle.slugs import reserve_slug
 from tenancy.lifecycle.states import lock_organization
 from tenancy.models import OPEN, Collection, Operation, Organization, OrganizationStatus, Plan
-from tenancy.mongo import provisioning
-from tenancy.mongo.provisioning import STRAY_SUFFIX
+from tenancy.mongo import fences, provisioning
+from tenancy.mongo.fences import STRAY_SUFFIX
 from tenancy.names import logical_collection
 
 LASTING = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
@@ -169,19 +169,19 @@ def _carry_home(finding: Finding, by: str) -> None:
     if finding.where == target:
         raise Conflict("The organization has moved back there.")
     if finding.where == target + STRAY_SUFFIX:  # a rescue begins with that, whatever it is for
-        provisioning.rescue_stragglers(home, finding.where + STRAY_SUFFIX, target)
+        fences.rescue_stragglers(home, finding.where + STRAY_SUFFIX, target)
     else:
-        provisioning.rescue_stragglers(home, finding.where, target)
+        fences.rescue_stragglers(home, finding.where, target)
 
 
 def _drop_fence(finding: Finding, by: str) -> None:
     owner = _find(finding.organization_id)
     if owner is None or owner.status == OrganizationStatus.PURGED:
         with _unused(finding.where, finding.organization_id):
-            provisioning.drop_fence(tenants_address(), finding.where)
+            fences.drop_fence(tenants_address(), finding.where)
     else:
         with _at_rest(owner.pk, *LASTING):
-            provisioning.drop_fence(tenants_address(), finding.where)
+            fences.drop_fence(tenants_address(), finding.where)
 
 
 def _drop_empty(finding: Finding, by: str) -> None:
@@ -195,9 +195,9 @@ def _drop_empty(finding: Finding, by: str) -> None:
     with _unused(name, finding.organization_id):
         if holds_documents(name):
             raise Conflict("It holds documents by now.")
-        provisioning.move_collection(address, name, aside)
+        fences.move_collection(address, name, aside)
         if holds_documents(aside):
-            provisioning.move_collection(address, aside, name)
+            fences.move_collection(address, aside, name)
             raise Conflict("It holds documents by now.")
         provisioning.drop_physical(address, aside)
 

@@ -19,7 +19,7 @@ from tenancy.exceptions import (
 from tenancy.lifecycle.signals import creation_undone
 from tenancy.lifecycle.slugs import name_taken, reserve_slug
 from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement, Plan
-from tenancy.mongo import provisioning
+from tenancy.mongo import fences, provisioning
 from tenancy.names import MAIN, Naming, clean_name, namespace_for, slug_of
 from tenancy.operations import (
     Kind,
@@ -85,7 +85,7 @@ def _provision(run: Run) -> None:
     address = catalog.address_of(run.organization.placement)
     for logical, physical in provisioning.list_namespace(address).items():
         if physical.is_view:
-            provisioning.drop_fence(address, physical.name)
+            fences.drop_fence(address, physical.name)
         elif provisioning.has_documents(address, logical):
             raise NameTaken(
                 "The name cannot be used: data of unknown origin lies where its own would go. "

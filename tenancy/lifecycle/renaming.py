@@ -23,7 +23,7 @@ from tenancy.lifecycle.pause import announce_pause, end_pause, pause_lead_second
 from tenancy.lifecycle.slugs import release_slug, reserve_slug, retire_slug
 from tenancy.lifecycle.states import lock_organization
 from tenancy.models import Operation, Organization, OrganizationStatus, Placement
-from tenancy.mongo import provisioning
+from tenancy.mongo import fences, provisioning
 from tenancy.names import (
     COLLECTION_NAME,
     Naming,
@@ -187,7 +187,7 @@ def _clear_the_way(run: Run, logical: str) -> None:
     old, new = _addresses(run)
     if run.params["is_return"] and COLLECTION_NAME.fullmatch(logical):
         # A straggler's, from when this was the organization's name.
-        provisioning.rescue_stragglers(old, new.physical(logical), old.physical(logical))
+        fences.rescue_stragglers(old, new.physical(logical), old.physical(logical))
     elif provisioning.has_documents(new, logical):
         raise NameTaken("The name cannot be used: data of unknown origin lies in its place.")
     else:
@@ -198,14 +198,14 @@ def _rename_collections(run: Run) -> None:
     old, new = _addresses(run)
     for logical in _real_collections(old):
         with run.guarded():
-            provisioning.move_collection(old, old.physical(logical), new.physical(logical))
+            fences.move_collection(old, old.physical(logical), new.physical(logical))
 
 
 def _fence(run: Run) -> None:
     old, new = _addresses(run)
     for logical in _real_collections(new):
         with run.guarded():
-            provisioning.fence_collection(old, old.physical(logical), new.physical(logical))
+            fences.fence_collection(old, old.physical(logical), new.physical(logical))
 
 
 def _switch(run: Run) -> None:
@@ -240,9 +240,9 @@ def _unfence(run: Run) -> None:
     for logical, physical in provisioning.list_namespace(old).items():
         with run.guarded():
             if physical.is_view:
-                provisioning.drop_fence(old, physical.name)
+                fences.drop_fence(old, physical.name)
             elif COLLECTION_NAME.fullmatch(logical):
-                provisioning.rescue_stragglers(home, physical.name, home.physical(logical))
+                fences.rescue_stragglers(home, physical.name, home.physical(logical))
 
 
 def _undo(run: Run) -> None:
@@ -254,7 +254,7 @@ def _undo(run: Run) -> None:
         old, new = _addresses(run)
         for logical in _real_collections(new):
             with run.guarded():
-                provisioning.return_collection(old, old.physical(logical), new.physical(logical))
+                fences.return_collection(old, old.physical(logical), new.physical(logical))
     with transaction.atomic():
         run.renew()
         end_pause(organization)

@@ -1,17 +1,15 @@
 """TenantCollection: the only handle to tenant documents.
 
-Every document carries `_meta: {rev, created_at, updated_at, by}`. One without it, put there by
-somebody else, reads as revision 0.
+What it takes and gives is the user's view. How a document is stored, `tenancy.mongo.boundary` says.
 """
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from bson import ObjectId, encode
-from bson.datetime_ms import DatetimeMS
 from pymongo import ReturnDocument
 from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -23,27 +21,34 @@ from tenancy.exceptions import (
     PayloadTooLarge,
     PreconditionFailed,
     RevisionConflict,
-    StalePlacement,
     ValidationFailed,
 )
+from tenancy.mongo.boundary import boundary_of
 from tenancy.mongo.clients import Document, get_database
-from tenancy.mongo.errors import DUPLICATE_KEY, STALE_CODES, driver_errors, duplicate_fields
+from tenancy.mongo.errors import driver_errors, duplicate_fields, positions_of_taken_ids
 from tenancy.mongo.merge_patch import apply_merge_patch
+from tenancy.mongo.revisions import (
+    FIRST_REVISION,
+    IfMatch,
+    bytes_of_meta,
+    condition_of,
+    first_meta,
+    holds,
+    meta_of,
+    next_meta,
+    next_meta_in_server,
+    now,
+    revision_of,
+    shown,
+)
 from tenancy.names import PlacementAddress
 
 PATCH_ATTEMPTS = 32
 PATCH_BACKOFF_SECONDS = 0.002
-FIRST_REVISION = 1
 PAGE_MAX_DOCUMENTS = 1_000
 START: Any = object()  # the place before the first document; null may be an `_id`
-REVISION_TYPES = ["int", "long"]  # what counts as a revision, whoever wrote it
-
-
-@dataclass(frozen=True)
-class IfMatch:
-    """Write only if the document is there, at one of `revisions`; None stands for any."""
-
-    revisions: frozenset[int] | None
+# What a replaced or deleted document was: its `_id`, its `_meta`, and how large it was.
+_BEFORE = {"_meta": 1, "size": {"$bsonSize": "$$ROOT"}}
 
 
 @dataclass(frozen=True)
@@ -54,51 +59,13 @@ class Page:
     has_more: bool
 
 
-def _meta_of(document: Document) -> Document:
-    meta = document.get("_meta")
-    return meta if isinstance(meta, dict) else {}
-
-
-def revision_of(document: Document) -> int:
-    """Return the revision of a stored document; 0 for one that has none."""
-    revision = _meta_of(document).get("rev")
-    return revision if isinstance(revision, int) and not isinstance(revision, bool) else 0
-
-
-def _now() -> DatetimeMS:
-    return DatetimeMS(time.time_ns() // 1_000_000)
-
-
-def _filter(document_id: Any, if_match: IfMatch | None) -> Document:
-    if if_match is None or if_match.revisions is None:
-        return {"_id": document_id}
-    matches: Document = {"_meta.rev": {"$in": list(if_match.revisions)}}
-    if 0 in if_match.revisions:  # what has no revision is at revision 0
-        matches = {"$or": [matches, {"_meta.rev": {"$not": {"$type": REVISION_TYPES}}}]}
-    return {"_id": document_id, **matches}
-
-
-def _holds(if_match: IfMatch | None, document: Document) -> bool:
-    if if_match is None or if_match.revisions is None:
-        return True
-    return revision_of(document) in if_match.revisions
-
-
-def _shown(document: Document) -> Document:
-    """Return the document as clients see it: `_meta` last, without who wrote it."""
-    meta = {**_meta_of(document), "rev": revision_of(document)}
-    meta.pop("by", None)
-    document.pop("_meta", None)
-    document["_meta"] = meta
-    return document
-
-
 class TenantCollection:
     """One logical collection of one tenant, at one placement.
 
     Raises StalePlacement when MongoDB, or `confirm_absent`, says that the placement has moved on:
     `tenancy.access` repeats the call at the new one. `confirm_absent` is asked before a document
-    is created because none was found.
+    is created because none was found. `on_change` is told by how many documents, and by how many
+    bytes of their fields, an acknowledged write has changed the collection.
     """
 
     def __init__(
@@ -109,9 +76,12 @@ class TenantCollection:
         by: str,
         max_bytes: int,
         confirm_absent: Callable[[], None] = lambda: None,
+        on_change: Callable[[int, int], None] = lambda documents, size: None,
     ) -> None:
         self._confirm_absent = confirm_absent
+        self._on_change = on_change
         self._address = address
+        self._boundary = boundary_of(address, logical)
         self._name = address.physical(logical)
         self._by = by
         self._max_bytes = max_bytes
@@ -122,42 +92,57 @@ class TenantCollection:
 
     def get(self, document_id: Any) -> Document:
         """Return a document, or raise DocumentNotFound. One command."""
-        return _shown(self._read(document_id))
+        return shown(self._read(document_id))
 
-    def list_page(self, *, limit: int, after: Any = START) -> Page:
+    def list_page(self, *, limit: int, after: Any = START, query: Document | None = None) -> Page:
         """Return at most `limit` (1..1000) documents in `_id` order, after the given `_id`.
 
-        `min` and `hint` walk the index itself: a `$gt` filter would see only ids of one BSON type.
+        `query` is a filter that has been checked. `min` and `hint` walk the index itself: a `$gt`
+        filter would see only ids of one BSON type.
         """
+        wanted, start = self._boundary.within(query or {}), self._boundary.stored_id(None)
+        if after is not START:
+            start = self._boundary.stored_id(after)
+            wanted = {"$and": [{"_id": {"$ne": start}}, wanted]}
         with driver_errors(writing=False):
-            query = {} if after is START else {"_id": {"$ne": after}}
-            cursor = self._collection.find(query, sort=[("_id", 1)], limit=limit + 1)
+            cursor = self._collection.find(wanted, sort=[("_id", 1)], limit=limit + 1)
             if after is not START:
-                cursor = cursor.min([("_id", after)]).hint([("_id", 1)])
-            found = list(cursor.batch_size(limit + 1))
-        return Page([_shown(document) for document in found[:limit]], len(found) > limit)
+                cursor = cursor.min([("_id", start)]).hint([("_id", 1)])
+            if after is not START and self._boundary.end is not None:
+                cursor = cursor.max([("_id", self._boundary.end)])
+            found = [shown(self._bare(document)) for document in cursor.batch_size(limit + 1)]
+        return Page(found[:limit], len(found) > limit)
+
+    def count(self, query: Document | None = None) -> int:
+        """Return how many documents a checked filter finds; exact, by counting."""
+        with driver_errors(writing=False):
+            return self._collection.count_documents(self._boundary.within(query or {}))
+
+    def aggregate(self, stages: Iterable[Document]) -> Iterator[Document]:
+        """Return what checked pipeline stages make of the documents; only its own are in reach."""
+        with driver_errors(writing=False):
+            yield from self._collection.aggregate(self._boundary.pipeline(stages))
 
     def insert(self, fields: Document) -> Document:
         """Store a new document; an `_id` is made if it has none. Raises AlreadyExists."""
-        document = self._new_document(fields)
+        document, size = self._new_document(fields)
         with driver_errors(writing=True):
             self._collection.insert_one(document)
-        return _shown(document)
+        self._on_change(1, size)
+        return shown(self._bare(document))
 
     def insert_many(self, batch: Iterable[Document]) -> int:
         """Store new documents and return how many; one whose `_id` is taken is left as it is."""
-        documents = [self._new_document(fields) for fields in batch]
+        made = [self._new_document(fields) for fields in batch]
+        refused: set[int] = set()
         with driver_errors(writing=True):
             try:
-                self._collection.insert_many(documents, ordered=False)
+                self._collection.insert_many([document for document, _ in made], ordered=False)
             except BulkWriteError as error:
-                codes = {refused["code"] for refused in error.details["writeErrors"]}
-                if codes & STALE_CODES:
-                    raise StalePlacement from error
-                if codes != {DUPLICATE_KEY} or error.details["writeConcernErrors"]:
-                    raise
-                return int(error.details["nInserted"])
-        return len(documents)
+                refused = positions_of_taken_ids(error)
+        stored = [size for index, (_, size) in enumerate(made) if index not in refused]
+        self._on_change(len(stored), sum(stored))
+        return len(stored)
 
     def create(self, document_id: Any, fields: Document) -> Document:
         """Store a document under an id that must be free, else raise PreconditionFailed."""
@@ -175,19 +160,20 @@ class TenantCollection:
 
         Return it and whether it was created. Raises DocumentNotFound or PreconditionFailed.
         """
-        fields, now = _with_id(document_id, fields), _now()
-        self._check_size(fields)
+        fields, at = _with_id(document_id, fields), now()
+        size = self._check_size(fields)
         with driver_errors(writing=True):
-            before = self._replace(_filter(document_id, if_match), fields, now, upsert=False)
+            before = self._replace(fields, at, condition_of(if_match), upsert=False)
         if before is None and if_match is not None:
             self._explain_mismatch(document_id)
         if before is None:
             self._confirm_absent()
             with driver_errors(writing=True):
-                before = self._replace({"_id": document_id}, fields, now, upsert=True)
-        created_at = _meta_of(before or {}).get("created_at", now)
+                before = self._replace(fields, at, {}, upsert=True)
+        self._on_change(int(before is None), size - self._size_before(before))
+        created_at = meta_of(before or {}).get("created_at", at)
         revision = revision_of(before) + 1 if before else FIRST_REVISION
-        meta = {"rev": revision, "created_at": created_at, "updated_at": now}
+        meta = {"rev": revision, "created_at": created_at, "updated_at": at}
         return {**fields, "_meta": meta}, before is None
 
     def patch(
@@ -200,52 +186,66 @@ class TenantCollection:
         changes = _with_id(document_id, patch)
         for attempt in range(PATCH_ATTEMPTS):
             current = self._read(document_id)
-            if not _holds(if_match, current):
+            if not holds(if_match, current):
                 self._explain_mismatch(document_id)
             merged = self._swap(current, apply_merge_patch(current, changes))
             if merged is not None:
-                return _shown(merged)
+                return shown(merged)
             time.sleep(random.uniform(0, PATCH_BACKOFF_SECONDS * attempt))  # noqa: S311 -- jitter
         raise RevisionConflict
 
     def delete(self, document_id: Any, *, if_match: IfMatch | None = None) -> None:
         """Delete a document. Raises DocumentNotFound or PreconditionFailed."""
         with driver_errors(writing=True):
-            result = self._collection.delete_one(_filter(document_id, if_match))
-        if not result.deleted_count:
+            before = self._collection.find_one_and_delete(
+                self._find_by_id(document_id, condition_of(if_match)), projection=_BEFORE
+            )
+        if before is None:
             self._explain_mismatch(document_id)
+        self._on_change(-1, -self._size_before(before))
 
-    def _new_document(self, fields: Document) -> Document:
+    def _find_by_id(self, document_id: Any, condition: Document) -> Document:
+        return {"_id": self._boundary.stored_id(document_id), **condition}
+
+    def _stored(self, document: Document) -> Document:
+        """Return a document as it is stored: `_id` first."""
+        return {**document, "_id": self._boundary.stored_id(document["_id"])}
+
+    def _bare(self, document: Document) -> Document:
+        """Give a stored document the `_id` that its user knows."""
+        document["_id"] = self._boundary.shown_id(document["_id"])
+        return document
+
+    def _size_before(self, before: Document | None) -> int:
+        """Return the size of the fields that a document had before it was changed."""
+        if before is None:
+            return 0
+        return int(before["size"]) - bytes_of_meta(before) - self._boundary.id_extra_bytes
+
+    def _new_document(self, fields: Document) -> tuple[Document, int]:
         document = {"_id": fields.get("_id", ObjectId()), **fields}
-        self._check_size(document)
-        now = _now()
-        meta = {"rev": FIRST_REVISION, "created_at": now, "updated_at": now, "by": self._by}
-        return {**document, "_meta": meta}
+        size = self._check_size(document)
+        return {**self._stored(document), "_meta": first_meta(self._by)}, size
 
     def _read(self, document_id: Any) -> Document:
         with driver_errors(writing=False):
-            document = self._collection.find_one({"_id": document_id})
+            document = self._collection.find_one(self._find_by_id(document_id, {}))
         if document is None:
             raise DocumentNotFound
-        return document
+        return self._bare(document)
 
     def _replace(
-        self, query: Document, fields: Document, now: DatetimeMS, *, upsert: bool
+        self, fields: Document, at: Any, condition: Document, *, upsert: bool
     ) -> Document | None:
-        """Return what was there before (its `_id` and `_meta`), or None."""
-        has_revision = {"$in": [{"$type": "$_meta.rev"}, REVISION_TYPES]}
-        meta = {
-            "rev": {"$add": [{"$cond": [has_revision, "$_meta.rev", 0]}, 1]},
-            "created_at": {"$ifNull": ["$_meta.created_at", now]},
-            "updated_at": now,
-            "by": {"$literal": self._by},
-        }
+        """Return what was there before (its `_id`, `_meta` and size), or None."""
+        query = self._find_by_id(fields["_id"], condition)
+        new = [{"$literal": self._stored(fields)}, {"_meta": next_meta_in_server(at, self._by)}]
         for is_last in (False, True):
             try:
                 return self._collection.find_one_and_update(
                     query,
-                    [{"$replaceWith": {"$mergeObjects": [{"$literal": fields}, {"_meta": meta}]}}],
-                    projection={"_meta": 1},
+                    [{"$replaceWith": {"$mergeObjects": new}}],
+                    projection=_BEFORE,
                     upsert=upsert,
                     return_document=ReturnDocument.BEFORE,
                 )
@@ -257,19 +257,19 @@ class TenantCollection:
 
     def _swap(self, current: Document, merged: Document) -> Document | None:
         """Replace `current` by `merged` if it is still at its revision, else return None."""
+        old_size = len(encode(current)) - bytes_of_meta(current)
         merged.pop("_meta", None)
-        self._check_size(merged)
-        now = _now()
-        merged["_meta"] = {
-            "rev": revision_of(current) + 1,
-            "created_at": _meta_of(current).get("created_at", now),
-            "updated_at": now,
-            "by": self._by,
-        }
-        unchanged = IfMatch(frozenset({revision_of(current)}))
+        size = self._check_size(merged)
+        merged["_meta"] = next_meta(current, self._by)
+        unchanged = condition_of(IfMatch(frozenset({revision_of(current)})))
         with driver_errors(writing=True):
-            result = self._collection.replace_one(_filter(current["_id"], unchanged), merged)
-        return merged if result.matched_count else None
+            result = self._collection.replace_one(
+                self._find_by_id(current["_id"], unchanged), self._stored(merged)
+            )
+        if not result.matched_count:
+            return None
+        self._on_change(0, size - old_size)
+        return merged
 
     def _explain_mismatch(self, document_id: Any) -> NoReturn:
         """Raise DocumentNotFound, or PreconditionFailed with the current revision."""
@@ -278,13 +278,14 @@ class TenantCollection:
             f"The document is at revision {revision}.", extra={"current": f'"r{revision}"'}
         )
 
-    def _check_size(self, document: Document) -> None:
-        """Refuse what is over the limit; `_meta` is ours and does not count."""
+    def _check_size(self, document: Document) -> int:
+        """Return the size of the fields, or refuse them; `_meta` is ours and does not count."""
         size = len(encode(document))
         if size > self._max_bytes:
             raise PayloadTooLarge(
                 f"The document has {size:,} bytes; {self._max_bytes:,} are allowed."
             )
+        return size
 
 
 def _with_id(document_id: Any, fields: Document) -> Document:

@@ -22,6 +22,7 @@ from tenancy.exceptions import (
     QueryTimeout,
     StalePlacement,
     TenancyError,
+    TenantBusy,
 )
 
 NAMESPACE_NOT_FOUND = 26
@@ -29,6 +30,7 @@ CURSOR_NOT_FOUND = 43
 NAMESPACE_EXISTS = 48
 MAX_TIME_MS_EXPIRED = 50
 COMMAND_NOT_SUPPORTED_ON_VIEW = 166
+CANNOT_INDEX_PARALLEL_ARRAYS = 171
 INVALID_PIPELINE_OPERATOR = 168  # `min` on a view: a fence that was read through
 QUERY_PLAN_KILLED = 175
 BSON_OBJECT_TOO_LARGE = 10334
@@ -44,6 +46,20 @@ def duplicate_fields(error: driver.DuplicateKeyError) -> list[str]:
     """Return the fields of the unique index that refused a write; `["_id"]` for the id."""
     pattern = (error.details or {}).get("keyPattern") or {"_id": 1}
     return list(pattern)
+
+
+def positions_of_taken_ids(error: driver.BulkWriteError) -> set[int]:
+    """Return which documents of a batch were refused because their `_id` is taken.
+
+    Raises StalePlacement, or the error itself if there was another reason.
+    """
+    refused = {each["index"]: each["code"] for each in error.details["writeErrors"]}
+    codes = set(refused.values())
+    if codes & STALE_CODES:
+        raise StalePlacement from error
+    if codes != {DUPLICATE_KEY} or error.details["writeConcernErrors"]:
+        raise error
+    return set(refused)
 
 
 def _already_exists(error: driver.DuplicateKeyError) -> AlreadyExists:
@@ -63,13 +79,25 @@ def _lost_contact(*, writing: bool) -> TenancyError:
     return ClusterUnavailable()
 
 
+_MEANINGS: dict[int | None, tuple[type[TenancyError], str]] = {
+    BSON_OBJECT_TOO_LARGE: (
+        PayloadTooLarge, "The document is larger than MongoDB stores (16 MiB).",
+    ),
+    CANNOT_INDEX_PARALLEL_ARRAYS: (
+        InvalidDocument, "Two fields of one index hold arrays; MongoDB allows one of them to.",
+    ),
+    BACKGROUND_OPERATION_IN_PROGRESS: (TenantBusy, "An index is being built. Try again later."),
+}  # fmt: skip
+
+
 def _of_code(error: driver.OperationFailure, *, writing: bool) -> TenancyError:
     if error.code in STALE_CODES:
         return StalePlacement()
     if error.code == MAX_TIME_MS_EXPIRED:
         return OutcomeUnknown() if writing else QueryTimeout()
-    if error.code == BSON_OBJECT_TOO_LARGE:
-        return PayloadTooLarge("The document is larger than MongoDB stores (16 MiB).")
+    if error.code in _MEANINGS:
+        meaning, detail = _MEANINGS[error.code]
+        return meaning(detail)
     if error.has_error_label("RetryableWriteError"):
         return _lost_contact(writing=writing)
     return Defect()

@@ -1,31 +1,27 @@
-"""Create, rename, fence and drop the collections of a namespace. Every call is safe to repeat.
+"""Create and drop what a placement consists of. Every call is safe to repeat.
 
-Placement kind `collection`: a namespace is a prefix in a database that other tenants share, so
-every function works on names that `tenancy.names` derived, and on nothing else.
+A namespace is a prefix in a database (kind `collection`), a database (`database`, `cluster`), or a
+range of the shared collection's `_id`s (`shared`). Every function works on names that
+`tenancy.names` derived, and on nothing else.
 """
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+from bson import MaxKey, MinKey
 from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import OperationFailure
 
-from tenancy.exceptions import TenantBusy
+from tenancy.mongo.boundary import boundary_of, owner_of
 from tenancy.mongo.clients import Document, get_database
-from tenancy.mongo.errors import (
-    COMMAND_NOT_SUPPORTED_ON_VIEW,
-    NAMESPACE_EXISTS,
-    NAMESPACE_NOT_FOUND,
-    driver_errors,
-)
-from tenancy.names import PlacementAddress, logical_collection
+from tenancy.mongo.errors import NAMESPACE_EXISTS, driver_errors
+from tenancy.names import OWN_DATABASE, PlacementAddress, logical_collection
 
-CARRY_BATCH = 500
-FENCE_ATTEMPTS = 100
-# `~` is in no logical name, so no tenant can have a collection of this name.
-STRAY_SUFFIX = ".~stray"
+Guarded = Callable[[], AbstractContextManager[None]]
+
+DROP_BATCH = 1_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +35,11 @@ class PhysicalCollection:
     def is_view(self) -> bool:
         """Whether it is a view: here, a fence at an old name."""
         return self.view_on is not None
+
+
+def get_collection(address: PlacementAddress, logical: str) -> Collection[Document]:
+    """Return the collection that holds a logical one; in the shared one, others' documents too."""
+    return get_database(address)[address.physical(logical)]
 
 
 def _list(database: Database[Document], condition: Document | None = None) -> list[Document]:
@@ -59,12 +60,34 @@ def list_physical(
 
 
 def list_namespace(address: PlacementAddress) -> dict[str, PhysicalCollection]:
-    """Return what lies under the address's namespace, by logical name."""
+    """Return what lies under the address's namespace, by logical name.
+
+    In the shared collection that is what has documents: an empty one leaves no trace.
+    """
+    if address.kind == "shared":
+        return {name: PhysicalCollection(address.physical(name), None) for name in _shared(address)}
+    if address.kind in OWN_DATABASE:
+        return {physical.name: physical for physical in list_physical(address)}
     prefix = address.namespace
     # "." and "/" are neighbours in ASCII: the range is every name that begins with the prefix.
     under = {"$or": [{"name": prefix}, {"name": {"$gt": f"{prefix}.", "$lt": f"{prefix}/"}}]}
     found = list_physical(address, under)
     return {str(logical_collection(prefix, physical.name)): physical for physical in found}
+
+
+def _shared(address: PlacementAddress) -> list[str]:
+    """Return a tenant's logical collections in the shared one: one seek in the index for each."""
+    owner, names = owner_of(address), list[str]()
+    collection = get_collection(address, "")
+    place: Document = {"o": owner, "c": MinKey()}
+    with driver_errors(writing=False):
+        while True:
+            after = {"_id": {"$gt": place, "$lt": {"o": owner, "c": MaxKey()}}}
+            found = collection.find_one(after, {"_id": 1}, sort=[("_id", 1)])
+            if found is None:
+                return names
+            names.append(found["_id"]["c"])
+            place = {"o": owner, "c": found["_id"]["c"], "k": MaxKey()}
 
 
 def create_collection(address: PlacementAddress, logical: str) -> None:
@@ -79,27 +102,52 @@ def create_collection(address: PlacementAddress, logical: str) -> None:
 
 def has_documents(address: PlacementAddress, logical: str) -> bool:
     """Return whether a collection of the namespace holds any document."""
+    everything = boundary_of(address, logical).within({})
     with driver_errors(writing=False):
-        collection = get_database(address)[address.physical(logical)]
-        return collection.find_one({}, {"_id": 1}) is not None
+        return get_collection(address, logical).find_one(everything, {"_id": 1}) is not None
 
 
-def drop_namespace(
-    address: PlacementAddress, guarded: Callable[[], AbstractContextManager[None]] = nullcontext
-) -> int:
+def drop_namespace(address: PlacementAddress, guarded: Guarded = nullcontext) -> int:
     """Drop every collection and fence under the namespace. Return how many there were.
 
     Each drop is done in a block of `guarded`, which may refuse it.
     """
     found = list_namespace(address)
-    for physical in found.values():
-        with guarded():
-            drop_physical(address, physical.name)
+    for logical in found:
+        drop_collection(address, logical, guarded)
+    if address.kind in OWN_DATABASE:
+        with guarded(), driver_errors(writing=True):
+            get_database(address).client.drop_database(address.database)
     return len(found)
+
+
+def drop_collection(
+    address: PlacementAddress, logical: str, guarded: Guarded = nullcontext
+) -> None:
+    """Drop one logical collection with its documents; silent when it is missing."""
+    if address.kind == "shared":
+        while _delete_some(address, logical, guarded):
+            pass
+        return
+    with guarded():
+        drop_physical(address, address.physical(logical))
+
+
+def _delete_some(address: PlacementAddress, logical: str, guarded: Guarded) -> bool:
+    """Delete a batch of a tenant's documents in the shared collection. Return False at the end."""
+    collection, mine = get_collection(address, logical), boundary_of(address, logical).within({})
+    with guarded(), driver_errors(writing=True):
+        batch = collection.find(mine, {"_id": 1}, sort=[("_id", 1)], limit=DROP_BATCH)
+        ids = [document["_id"] for document in batch]
+        if ids:
+            collection.delete_many({"_id": {"$gte": ids[0], "$lte": ids[-1]}})
+    return len(ids) == DROP_BATCH
 
 
 def drop_empty(address: PlacementAddress) -> None:
     """Drop what lies under the namespace, except collections that hold a document."""
+    if address.kind == "shared":
+        return  # where there is no document, there is nothing
     for logical, physical in list_namespace(address).items():
         if physical.is_view or not has_documents(address, logical):
             drop_physical(address, physical.name)
@@ -109,135 +157,3 @@ def drop_physical(address: PlacementAddress, name: str) -> None:
     """Drop one collection or view; silent when it is missing."""
     with driver_errors(writing=True):
         get_database(address).drop_collection(name)
-
-
-def _rename(address: PlacementAddress, old: str, new: str) -> bool:
-    """Rename a collection within its database; its indexes travel with it.
-
-    Return False if nothing real is at the old name: it has left before. An existing target is
-    never overwritten: the driver raises.
-    """
-    try:
-        get_database(address)[old].rename(new)
-    except OperationFailure as error:
-        # A view at the old name is a fence: the collection has already left.
-        if error.code in {NAMESPACE_NOT_FOUND, COMMAND_NOT_SUPPORTED_ON_VIEW}:
-            return False
-        raise
-    return True
-
-
-def move_collection(address: PlacementAddress, old: str, new: str) -> None:
-    """Bring the collection at `old` to `new`, whatever an interrupted earlier try has left.
-
-    The caller has made sure once that nothing foreign is at `new`; so what is there now is either
-    a fence of an earlier rename, or the collection itself, and then what is at `old` is a
-    straggler's.
-    """
-    with driver_errors(writing=True):
-        drop_fence(address, new)
-        try:
-            _rename(address, old, new)
-        except OperationFailure as error:
-            if error.code != NAMESPACE_EXISTS:
-                raise
-            rescue_stragglers(address, old, new, overrule=True)
-
-
-def return_collection(address: PlacementAddress, old: str, new: str) -> None:
-    """Bring the collection at `new` back to `old`, where a fence or a straggler's insert may be."""
-    with driver_errors(writing=True):
-        for _ in range(FENCE_ATTEMPTS):
-            drop_fence(address, old)
-            try:
-                _rename(address, new, old)
-            except OperationFailure as error:
-                if error.code != NAMESPACE_EXISTS:
-                    raise
-                rescue_stragglers(address, old, new, overrule=True)
-            else:
-                return
-    raise TenantBusy("Writes keep arriving at the old name.")
-
-
-def rescue_stragglers(
-    address: PlacementAddress, old: str, new: str, *, overrule: bool = False
-) -> int:
-    """Carry over what stragglers inserted at an old name. Return the number of documents.
-
-    Of two documents with one `_id` the one written later stays. With `overrule` that is the
-    stray: a pause is on, and nobody can have written at the new name since.
-
-    The stray collection is renamed aside first: what is at the old name by then is complete, and
-    what comes later makes a new stray, which the next call finds.
-    """
-    aside = new + STRAY_SUFFIX
-    with driver_errors(writing=True):
-        carried = _carry_over(address, aside, new, overrule=overrule)
-        if _rename(address, old, aside):
-            carried += _carry_over(address, aside, new, overrule=overrule)
-    return carried
-
-
-def fence_collection(address: PlacementAddress, old: str, new: str) -> int:
-    """Put a view at the old name on the new collection: reads pass, MongoDB refuses writes.
-
-    Return the number of stragglers' documents that had to be carried over first.
-    """
-    carried = 0
-    with driver_errors(writing=True):
-        for _ in range(FENCE_ATTEMPTS):
-            carried += rescue_stragglers(address, old, new, overrule=True)
-            if _create_view(address, old, new):
-                return carried
-    raise TenantBusy("Writes keep arriving at the old name.")
-
-
-def _create_view(address: PlacementAddress, name: str, view_on: str) -> bool:
-    try:
-        get_database(address).create_collection(name, viewOn=view_on, check_exists=False)
-    except OperationFailure as error:
-        if error.code != NAMESPACE_EXISTS:
-            raise
-        return _find_view_source(address, name) is not None
-    return True
-
-
-def _find_view_source(address: PlacementAddress, name: str) -> str | None:
-    rows = _list(get_database(address), {"name": name})
-    source: str | None = rows[0].get("options", {}).get("viewOn") if rows else None
-    return source
-
-
-def drop_fence(address: PlacementAddress, name: str) -> bool:
-    """Drop the view at an old name. Return False, and drop nothing, if it is not a view."""
-    with driver_errors(writing=True):
-        if _find_view_source(address, name) is None:
-            return False
-        get_database(address).drop_collection(name)
-    return True
-
-
-def _carry_over(address: PlacementAddress, source: str, target: str, *, overrule: bool) -> int:
-    """Move every document of `source` to `target`, then drop `source`."""
-    database = get_database(address)
-    carried = 0
-    for stray in database[source].find({}, batch_size=CARRY_BATCH):
-        _carry_document(database[target], stray, overrule=overrule)
-        carried += 1
-    database.drop_collection(source)
-    return carried
-
-
-def _carry_document(target: Collection[Document], stray: Document, *, overrule: bool) -> None:
-    """Put a stray in its place, continuing the revisions of a document that it replaces."""
-    fields = {key: value for key, value in stray.items() if key != "_meta"}
-    meta = {key: value for key, value in stray.get("_meta", {}).items() if key != "rev"}
-    revision = {"rev": {"$add": [{"$ifNull": ["$_meta.rev", 0]}, 1]}}
-    carried = [{"$literal": fields}, {"_meta": {"$mergeObjects": [{"$literal": meta}, revision]}}]
-    # A repeat after a crash finds its own work by the time of the write, and leaves it.
-    # One without a time is none of ours, and as good as just written.
-    written = ["$_meta.updated_at", {"$literal": meta.get("updated_at")}]
-    stays = {"$and": ["updated_at" in meta, {"$eq" if overrule else "$gte": written}]}
-    replacement = {"$cond": [stays, "$$ROOT", {"$mergeObjects": carried}]}
-    target.update_one({"_id": stray["_id"]}, [{"$replaceWith": replacement}], upsert=True)

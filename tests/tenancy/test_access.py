@@ -23,7 +23,7 @@ from tenancy.exceptions import (
     TenantBusy,
 )
 from tenancy.models import Operation, Organization, OrganizationStatus
-from tenancy.mongo.documents import IfMatch
+from tenancy.mongo.revisions import IfMatch
 from tenancy.operations import resume_operations
 from tests.conftest import ACTOR
 

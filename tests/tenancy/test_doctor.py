@@ -22,7 +22,7 @@ from tenancy.models import (
     Plan,
     SlugReservation,
 )
-from tenancy.mongo import clients, provisioning
+from tenancy.mongo import clients, fences
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.needs_mongod]
 
@@ -244,14 +244,14 @@ def test_orphan_that_got_a_document_since_it_was_found_is_kept(mongo, patient):
 
 def test_orphan_that_gets_a_document_before_the_drop_is_kept(mongo, patient, monkeypatch):
     mongo.create_collection("org_ghost")
-    move = provisioning.move_collection
+    move = fences.move_collection
 
     def insert_and_move(address, old, new):
         if old == "org_ghost":
             mongo[old].insert_one({"_id": "precious"})
         move(address, old, new)
 
-    monkeypatch.setattr(provisioning, "move_collection", insert_and_move)
+    monkeypatch.setattr(fences, "move_collection", insert_and_move)
 
     assert codes(repair=True) == [("orphan_collection", "org_ghost", False)]
     assert physical(mongo) == ["org_acme", "org_ghost"]

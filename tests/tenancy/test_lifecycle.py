@@ -23,7 +23,7 @@ from tenancy.models import (
     Placement,
     SlugReservation,
 )
-from tenancy.mongo import provisioning
+from tenancy.mongo import fences
 from tenancy.operations import begin_operation, resume_operations
 from tests.conftest import ACTOR
 
@@ -350,7 +350,7 @@ def test_undo_keeps_indexes_though_a_straggler_wrote_at_the_old_name(acme, mongo
         mongo["org_acme"].replace_one({"_id": "straggler"}, {}, upsert=True)
         raise Conflict("The fence cannot be put up.")
 
-    monkeypatch.setattr(provisioning, "fence_collection", fail)
+    monkeypatch.setattr(fences, "fence_collection", fail)
     monkeypatch.setattr(operations, "RETRY_DELAYS_SECONDS", (0, 0))
 
     with pytest.raises(Conflict):

@@ -56,6 +56,7 @@ def test_alias_and_code_stay_while_limits_change(operator, initech):
         {"alias": "other", "region": "eu", "note": "n"},
     )
     limits = {"code": "other", "max_collections": 7, "max_document_bytes": 1000}
+    limits |= {"default_kind": "collection"}
     operator.post(f"/admin/tenancy/plan/{plan.pk}/change/", limits)
 
     cluster.refresh_from_db()

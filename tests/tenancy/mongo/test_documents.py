@@ -23,7 +23,8 @@ from tenancy.exceptions import (
     ValidationFailed,
 )
 from tenancy.mongo import documents as documents_module
-from tenancy.mongo.documents import START, IfMatch, TenantCollection
+from tenancy.mongo.documents import START, TenantCollection
+from tenancy.mongo.revisions import IfMatch
 
 AUTHOR = "user:1"
 MAX_BYTES = 1_048_576
@@ -35,10 +36,7 @@ FOREIGN_META = {
     "null": {"_meta": None},
     "text": {"_meta": "text"},
     "empty": {"_meta": {}},
-    "null revision": {"_meta": {"rev": None}},
-    "text revision": {"_meta": {"rev": "7"}},
-    "double revision": {"_meta": {"rev": 7.5}},
-    "boolean revision": {"_meta": {"rev": True}},
+    **{f"revision {rev!r}": {"_meta": {"rev": rev}} for rev in (None, "7", 7.5, True)},
 }
 
 
@@ -315,7 +313,9 @@ def test_two_creators_of_one_id_make_one_document_of_two_revisions(documents, st
 
 @pytest.mark.parametrize(("lost", "outcome"), [(1, None), (2, AlreadyExists)])
 def test_a_creation_lost_to_another_is_repeated_once(documents, monkeypatch, lost, outcome):
-    answers = iter([DuplicateKeyError("taken")] * lost + [{"_id": 1, "_meta": {"rev": 4}}])
+    answers = iter(
+        [DuplicateKeyError("taken")] * lost + [{"_id": 1, "_meta": {"rev": 4}, "size": 40}]
+    )
 
     def find_one_and_update(*_, **__):
         if isinstance(answer := next(answers), Exception):

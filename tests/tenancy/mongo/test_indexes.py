@@ -11,8 +11,9 @@ from bson.raw_bson import RawBSONDocument
 
 from tenancy.exceptions import AlreadyExists, Conflict, OutcomeUnknown, StalePlacement
 from tenancy.mongo.clients import close_clients
+from tenancy.mongo.fences import fence_collection, move_collection
 from tenancy.mongo.indexes import IndexSpec, build_indexes, drop_index, list_indexes
-from tenancy.mongo.provisioning import create_collection, fence_collection, move_collection
+from tenancy.mongo.provisioning import create_collection
 
 pytestmark = pytest.mark.needs_mongod
 

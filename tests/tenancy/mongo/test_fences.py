@@ -14,21 +14,23 @@ from bson.objectid import ObjectId
 from pymongo.errors import OperationFailure
 
 from tenancy.exceptions import StalePlacement, TenantBusy, Unavailable
-from tenancy.mongo import provisioning
+from tenancy.mongo import fences
 from tenancy.mongo.clients import call_deadline
 from tenancy.mongo.documents import TenantCollection
-from tenancy.mongo.provisioning import (
+from tenancy.mongo.fences import (
     STRAY_SUFFIX,
-    create_collection,
-    drop_empty,
     drop_fence,
-    drop_namespace,
     fence_collection,
-    has_documents,
-    list_namespace,
     move_collection,
     rescue_stragglers,
     return_collection,
+)
+from tenancy.mongo.provisioning import (
+    create_collection,
+    drop_empty,
+    drop_namespace,
+    has_documents,
+    list_namespace,
 )
 
 pytestmark = pytest.mark.needs_mongod
@@ -223,7 +225,7 @@ def test_a_fence_carries_over_what_came_before_it(address, moved):
 
 
 def test_a_fence_stands_in_the_end_however_often_stragglers_come(address, moved, monkeypatch):
-    create_view, late = provisioning._create_view, iter(range(3))
+    create_view, late = fences._create_view, iter(range(3))
 
     def after_a_straggler(*arguments):
         for n in late:
@@ -231,7 +233,7 @@ def test_a_fence_stands_in_the_end_however_often_stragglers_come(address, moved,
             break
         return create_view(*arguments)
 
-    monkeypatch.setattr(provisioning, "_create_view", after_a_straggler)
+    monkeypatch.setattr(fences, "_create_view", after_a_straggler)
 
     assert fence_collection(address, OLD, NEW) == 3
     assert moved[NEW].count_documents({}) == 8
@@ -239,8 +241,8 @@ def test_a_fence_stands_in_the_end_however_often_stragglers_come(address, moved,
 
 
 def test_a_fence_that_never_stands_gives_up(address, moved, monkeypatch):
-    monkeypatch.setattr(provisioning, "FENCE_ATTEMPTS", 3)
-    monkeypatch.setattr(provisioning, "_create_view", lambda *arguments: False)
+    monkeypatch.setattr(fences, "FENCE_ATTEMPTS", 3)
+    monkeypatch.setattr(fences, "_create_view", lambda *arguments: False)
 
     with pytest.raises(TenantBusy):
         fence_collection(address, OLD, NEW)
@@ -300,7 +302,7 @@ def test_nothing_to_rescue_changes_nothing(address, moved):
 def test_a_rescue_that_was_cut_short_may_be_repeated(address, moved, monkeypatch):
     for document_id in ("a", 3, "z"):
         documents_at(address).replace(document_id, {"late": True})
-    carry, carried = provisioning._carry_document, []
+    carry, carried = fences._carry_document, []
 
     def die_at_the_third(target, stray, **how):
         if len(carried) == 2:
@@ -308,7 +310,7 @@ def test_a_rescue_that_was_cut_short_may_be_repeated(address, moved, monkeypatch
         carried.append(stray["_id"])
         carry(target, stray, **how)
 
-    monkeypatch.setattr(provisioning, "_carry_document", die_at_the_third)
+    monkeypatch.setattr(fences, "_carry_document", die_at_the_third)
     with pytest.raises(SystemExit):
         rescue_stragglers(address, OLD, NEW)
     monkeypatch.undo()
@@ -324,7 +326,7 @@ def test_a_write_after_a_cut_rescue_is_not_undone_by_its_repeat(address, moved, 
     documents_at(address).replace(3, {"late": 1})
     with monkeypatch.context() as patched:
         patched.setattr(
-            provisioning, "_carry_document", lambda *_, **__: (_ for _ in ()).throw(SystemExit)
+            fences, "_carry_document", lambda *_, **__: (_ for _ in ()).throw(SystemExit)
         )
         with pytest.raises(SystemExit):
             rescue_stragglers(address, OLD, NEW)
@@ -376,14 +378,14 @@ def test_a_fence_is_not_dropped_by_a_process_that_slept_since_it_looked(
     address, fenced, monkeypatch, settings
 ):
     settings.TENANCY_OPERATION_TIMEOUT = 0.3
-    look = provisioning._find_view_source
+    look = fences._find_view_source
 
     def look_and_sleep(*place):
         found = look(*place)
         time.sleep(0.4)
         return found
 
-    monkeypatch.setattr(provisioning, "_find_view_source", look_and_sleep)
+    monkeypatch.setattr(fences, "_find_view_source", look_and_sleep)
     with pytest.raises(Unavailable), call_deadline():
         drop_fence(address, OLD)
 
