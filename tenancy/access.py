@@ -24,9 +24,9 @@ from tenancy.exceptions import (
 )
 from tenancy.models import OrganizationStatus
 from tenancy.mongo import clients, extended_json
-from tenancy.mongo.clients import call_deadline
+from tenancy.mongo.clients import ClusterCall
 from tenancy.mongo.documents import Page, TenantCollection
-from tenancy.names import check_collection_name
+from tenancy.names import PlacementAddress, check_collection_name
 
 T = TypeVar("T")
 
@@ -86,7 +86,7 @@ def with_collection(
         tenant = wait_until_served(organization_id, max_age=max_age)
         max_age = 0  # whatever leads to a repeat, it is done with a fresh read
         try:
-            with call_deadline():
+            with ClusterCall(tenant.address):
                 answer = call(_open_collection(tenant, name, by))
         except StalePlacement:
             continue
@@ -95,6 +95,22 @@ def with_collection(
                 raise
             continue
         if not _is_negative(answer) or is_current(tenant):
+            return answer
+    raise TenantBusy
+
+
+def at_placement(organization_id: UUID, call: Callable[[PlacementAddress], T]) -> T:
+    """Return `call(address)` for the placement that still holds when it has returned.
+
+    `call` may run more than once, and may not be undone by a move: for what is safe to repeat.
+    """
+    for _ in range(ATTEMPTS):
+        tenant = wait_until_served(organization_id, max_age=0)
+        try:
+            answer = call(tenant.address)
+        except StalePlacement:
+            continue
+        if is_current(tenant):
             return answer
     raise TenantBusy
 

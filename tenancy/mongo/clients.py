@@ -1,43 +1,63 @@
-"""One MongoClient for each cluster and process, opened on first use after a fork."""
+"""One MongoClient and one guard for each cluster and process, made on first use after a fork."""
 
 import os
 import threading
 from contextlib import AbstractContextManager
+from functools import partial
+from types import TracebackType
 from typing import Any
 
 import pymongo
 from django.conf import settings
 from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.errors import ConfigurationError, InvalidURI
 
+from tenancy.exceptions import ClusterUnavailable, Misconfigured
 from tenancy.mongo.errors import driver_errors
 from tenancy.mongo.extended_json import CODEC_OPTIONS
+from tenancy.mongo.guard import PING_SECONDS, Guard
 from tenancy.names import PlacementAddress
 
 Document = dict[str, Any]
 # A cluster that cannot be reached costs a request this long, not the whole deadline.
 SERVER_SELECTION_TIMEOUT_MS = 2_500
 CONNECT_TIMEOUT_MS = 2_000
+WAIT_QUEUE_TIMEOUT_MS = 1_000
 MAX_POOL_SIZE = 64
+SRV_SCHEME = "mongodb+srv://"
+OPTION_REFUSED = "The URI of the cluster has a host or an option that the driver does not accept."
 
 _clients: dict[tuple[int, str], MongoClient[Document]] = {}
+_guards: dict[tuple[int, str], Guard] = {}
 _lock = threading.Lock()
 
 
 def _open_client(uri: str) -> MongoClient[Document]:
+    """Open a client. Raises Misconfigured, without the driver's words: they may repeat the URI."""
     # The concerns are set here and not in the URI: they are what "acknowledged" means.
-    return MongoClient(
-        uri,
-        w="majority",
-        readConcernLevel="majority",
-        retryWrites=True,
-        retryReads=True,
-        timeoutMS=round(settings.TENANCY_OPERATION_TIMEOUT * 1000),
-        serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
-        connectTimeoutMS=CONNECT_TIMEOUT_MS,
-        maxPoolSize=MAX_POOL_SIZE,
-        appname="tenantry",
-    )
+    try:
+        return MongoClient(
+            uri,
+            w="majority",
+            readConcernLevel="majority",
+            retryWrites=True,
+            retryReads=True,
+            timeoutMS=round(settings.TENANCY_OPERATION_TIMEOUT * 1000),
+            serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
+            connectTimeoutMS=CONNECT_TIMEOUT_MS,
+            waitQueueTimeoutMS=WAIT_QUEUE_TIMEOUT_MS,
+            maxPoolSize=MAX_POOL_SIZE,
+            appname="tenantry",
+        )
+    except InvalidURI:
+        raise Misconfigured("The URI of the cluster is no MongoDB URI.") from None
+    except ConfigurationError as error:
+        if uri.startswith(SRV_SCHEME):  # its hosts are asked of the DNS here and now
+            raise ClusterUnavailable from error
+        raise Misconfigured(OPTION_REFUSED) from None
+    except (ValueError, TypeError):
+        raise Misconfigured(OPTION_REFUSED) from None
 
 
 def get_client(uri: str) -> MongoClient[Document]:
@@ -45,9 +65,11 @@ def get_client(uri: str) -> MongoClient[Document]:
     key = (os.getpid(), uri)
     client = _clients.get(key)
     if client is None:
-        with _lock, driver_errors(writing=False):
-            client = _clients.get(key) or _open_client(uri)
-            _clients[key] = client
+        opened = _open_client(uri)  # may wait for the DNS: nobody else does meanwhile
+        with _lock:
+            client = _clients.setdefault(key, opened)
+        if client is not opened:
+            opened.close()
     return client
 
 
@@ -59,8 +81,63 @@ def call_deadline() -> AbstractContextManager[None]:
     return pymongo.timeout(settings.TENANCY_OPERATION_TIMEOUT)
 
 
+def get_guard(uri: str) -> Guard:
+    """Return this process's guard of a cluster."""
+    key = (os.getpid(), uri)
+    guard = _guards.get(key)
+    if guard is None:
+        with _lock:
+            guard = _guards.setdefault(
+                key,
+                Guard(
+                    partial(_ping_quickly, uri),
+                    threads=settings.TENANTRY_THREADS,
+                    is_alone=lambda: len(_guards) == 1,
+                ),
+            )
+    return guard
+
+
+def _ping_quickly(uri: str) -> None:
+    with pymongo.timeout(PING_SECONDS):
+        ping(uri)
+
+
+class ClusterCall:
+    """Pass the guard of a cluster and bound what is called in the block by one timeout.
+
+    Raises ClusterUnavailable at once when the cluster is down, or does not answer the calls that
+    it has.
+    """
+
+    __slots__ = ("_deadline", "_guard")
+
+    def __init__(self, address: PlacementAddress) -> None:
+        self._guard = get_guard(address.uri)
+        self._deadline = call_deadline()
+
+    def __enter__(self) -> None:
+        self._guard.admit()
+        self._deadline.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self._deadline.__exit__(kind, error, traceback)
+        finally:
+            self._guard.leave(error)
+
+
 def get_database(address: PlacementAddress) -> Database[Document]:
-    """Return the database that an address names, reading with lossless codec options."""
+    """Return the database that an address names, reading with lossless codec options.
+
+    Raises ClusterUnavailable while the cluster is known to be down.
+    """
+    get_guard(address.uri).settle()
     return get_client(address.uri).get_database(address.database, codec_options=CODEC_OPTIONS)
 
 
@@ -75,3 +152,4 @@ def close_clients() -> None:
     with _lock:
         for key in [key for key in _clients if key[0] == os.getpid()]:
             _clients.pop(key).close()
+        _guards.clear()
