@@ -230,6 +230,7 @@ TENANCY_SLUG_RETIREMENT = timedelta(days=env.float("TENANCY_SLUG_RETIREMENT", 90
 TENANCY_DELETE_GRACE = timedelta(days=env.float("TENANCY_DELETE_GRACE", 30))
 TENANCY_MAX_COLLECTIONS: int = env.int("TENANCY_MAX_COLLECTIONS", 100)
 TENANCY_MAX_DOCUMENT_BYTES: int = env.int("TENANCY_MAX_DOCUMENT_BYTES", 1_048_576)
+TENANCY_CLUSTER_CEILING: int = env.int("TENANCY_CLUSTER_CEILING", 20_000)
 METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")  # empty: no metrics for anybody
 # How the middleware learns which organization a request is for, without knowing what a user is.
 TENANCY_CLAIM_RESOLVER = "accounts.authentication.organization_claim"

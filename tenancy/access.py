@@ -86,7 +86,7 @@ def with_collection(
         tenant = wait_until_served(organization_id, max_age=max_age)
         max_age = 0  # whatever leads to a repeat, it is done with a fresh read
         try:
-            with ClusterCall(tenant.address):
+            with ClusterCall(tenant.address.uri):
                 answer = call(_open_collection(tenant, name, by))
         except StalePlacement:
             continue

@@ -72,6 +72,10 @@ SETTINGS: dict[str, tuple[Callable[[], bool], str]] = {
         lambda: encryption.are_keys(settings.FIELD_ENCRYPTION_KEYS),
         "FIELD_ENCRYPTION_KEYS are Fernet keys: 32 bytes each, in URL-safe base64.",
     ),
+    "tenancy.E012": (
+        lambda: _positive("TENANCY_CLUSTER_CEILING"),
+        "TENANCY_CLUSTER_CEILING is at least 1.",
+    ),
 }
 
 

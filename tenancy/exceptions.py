@@ -10,8 +10,9 @@
     ├── NotServed ─ OrganizationSuspended, OrganizationDeleted
     ├── PlanLimitReached
     ├── Unavailable ─ TenantBusy ─ StalePlacement
-    │   └── ClusterUnavailable, OutcomeUnknown, QueryTimeout
-    └── Defect ─ OperationFailed, LeaseLost, Misconfigured ─ Undecryptable
+    │   └── ClusterUnavailable, ClusterFull, OutcomeUnknown, QueryTimeout
+    └── Defect ─ LeaseLost, Misconfigured ─ Undecryptable
+        └── OperationFailed ─ PlacementDisturbed, OperationCancelled
 
 An error is plain: a stable `code`, a sentence for a person, and pointers to what was wrong.
 What it means in HTTP is written in one place, `config/problems.py`.
@@ -255,6 +256,13 @@ class OutcomeUnknown(Unavailable):
 
     code = "outcome_unknown"
     default_detail = "The database did not answer in time. The write may have happened."
+
+
+class ClusterFull(Unavailable):
+    """There is no room for what would be made; an operator has to make some."""
+
+    code = "cluster_full"
+    default_detail = "There is no room for new collections or indexes now. Nothing was made."
 
 
 class QueryTimeout(Unavailable):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
+from typing import TypedDict, Unpack, cast
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -12,15 +12,19 @@ from tenancy.audit import record_event
 from tenancy.exceptions import (
     ClusterUnavailable,
     Conflict,
+    FieldError,
     NameTaken,
     OrganizationNotFound,
     Unavailable,
+    ValidationFailed,
 )
+from tenancy.lifecycle.placing import PlaceTaken, choose_place, region_of, take_place
 from tenancy.lifecycle.signals import creation_undone
 from tenancy.lifecycle.slugs import name_taken, reserve_slug
 from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement, Plan
 from tenancy.mongo import fences, provisioning
 from tenancy.names import MAIN, Naming, clean_name, namespace_for, slug_of
+from tenancy.names import Kind as PlacementKind
 from tenancy.operations import (
     Kind,
     Run,
@@ -32,42 +36,83 @@ from tenancy.operations import (
 )
 
 OnReserve = Callable[[Organization], None]
+# How often another place is chosen when the one that was chosen is gone.
+PLACING_ATTEMPTS = 3
+
+
+class Wish(TypedDict, total=False):
+    """Where an organization shall live; what is not said is the plan's. `plan` is a plan's code."""
+
+    region: str
+    plan: str | None
+    kind: PlacementKind | None
 
 
 def create_organization(
-    name: str, *, by: str, on_reserve: OnReserve | None = None, pointer: str = "/name"
+    name: str,
+    *,
+    by: str,
+    on_reserve: OnReserve | None = None,
+    pointer: str = "/name",
+    **wish: Unpack[Wish],
 ) -> Organization:
     """Create an organization and its place in MongoDB; it is active when this returns.
 
     `on_reserve` is called in the transaction that wins the name: what it writes exists exactly if
-    the organization does. Raises InvalidName, NameTaken, or ClusterUnavailable; then nothing
-    is left behind.
+    the organization does. Raises InvalidName, NameTaken, ClusterFull, ClusterUnavailable, or
+    ValidationFailed for a place that cannot be; then nothing is left behind.
     """
     name = clean_name(name, pointer=pointer)
     slug = slug_of(name, pointer=pointer)
-    with transaction.atomic():
-        organization = _reserve(name, slug, pointer=pointer)
-        run = begin_operation(CREATE, organization, {"name": name, "slug": slug}, by=by)
-        if on_reserve is not None:
-            on_reserve(organization)
+    for attempt in range(PLACING_ATTEMPTS):
+        draft, kind, cluster = _draft(name, slug, wish)
+        try:
+            with transaction.atomic():
+                _reserve(draft, kind, cluster, pointer=pointer)
+                run = begin_operation(CREATE, draft, {"name": name, "slug": slug}, by=by)
+                if on_reserve is not None:
+                    on_reserve(draft)
+            break
+        except PlaceTaken:
+            if attempt == PLACING_ATTEMPTS - 1:
+                raise
     fail_point_reserved(CREATE)
     run_inline(run)
-    return Organization.objects.select_related("placement").get(pk=organization.pk)
+    return Organization.objects.select_related("placement").get(pk=draft.pk)
 
 
-def _reserve(name: str, slug: str, *, pointer: str) -> Organization:
-    plan, _ = Plan.objects.get_or_create(code=Plan.DEFAULT)
-    cluster, _ = Cluster.objects.get_or_create(alias=Cluster.DEFAULT)
-    organization = Organization(name=name, slug=slug, plan=plan)
+def _draft(name: str, slug: str, wish: Wish) -> tuple[Organization, PlacementKind, Cluster]:
+    """Return the row to insert, and where it is to live."""
+    Cluster.objects.get_or_create(alias=Cluster.DEFAULT)
+    plan = _plan(wish.get("plan") or Plan.DEFAULT)
+    region = region_of(plan, wish.get("region", ""))
+    kind, cluster = choose_place(plan, region, wish.get("kind"))
+    return Organization(name=name, slug=slug, plan=plan, region=region), kind, cluster
+
+
+def _plan(code: str) -> Plan:
+    if code == Plan.DEFAULT:
+        return Plan.objects.get_or_create(code=Plan.DEFAULT)[0]
+    plan = Plan.objects.filter(code=code).first()
+    if plan is None:
+        message = f"There is no plan “{code}”."
+        raise ValidationFailed(message, errors=[FieldError("/plan", "unknown_plan", message)])
+    return plan
+
+
+def _reserve(
+    organization: Organization, kind: PlacementKind, cluster: Cluster, *, pointer: str
+) -> None:
     naming = cast(Naming, settings.TENANCY_NAMING)
-    namespace = namespace_for(organization.pk, slug, naming=naming, kind="collection")
+    slug = str(organization.slug)
+    namespace = namespace_for(organization.pk, slug, naming=naming, kind=kind)
     with transaction.atomic():
         _insert_named(organization, pointer=pointer)
+        take_place(kind, cluster, organization)
         Placement.objects.create(
-            organization=organization, kind="collection", cluster=cluster, namespace=namespace
+            organization=organization, kind=kind, cluster=cluster, namespace=namespace
         )
         Collection.objects.create(organization=organization, name=MAIN)
-    return organization
 
 
 def _insert_named(organization: Organization, *, pointer: str) -> None:

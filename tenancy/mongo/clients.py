@@ -33,7 +33,7 @@ _guards: dict[tuple[int, str], Guard] = {}
 _lock = threading.Lock()
 
 
-def _open_client(uri: str) -> MongoClient[Document]:
+def open_client(uri: str) -> MongoClient[Document]:
     """Open a client. Raises Misconfigured, without the driver's words: they may repeat the URI."""
     # The concerns are set here and not in the URI: they are what "acknowledged" means.
     try:
@@ -65,7 +65,7 @@ def get_client(uri: str) -> MongoClient[Document]:
     key = (os.getpid(), uri)
     client = _clients.get(key)
     if client is None:
-        opened = _open_client(uri)  # may wait for the DNS: nobody else does meanwhile
+        opened = open_client(uri)  # may wait for the DNS: nobody else does meanwhile
         with _lock:
             client = _clients.setdefault(key, opened)
         if client is not opened:
@@ -112,8 +112,8 @@ class ClusterCall:
 
     __slots__ = ("_deadline", "_guard")
 
-    def __init__(self, address: PlacementAddress) -> None:
-        self._guard = get_guard(address.uri)
+    def __init__(self, uri: str) -> None:
+        self._guard = get_guard(uri)
         self._deadline = call_deadline()
 
     def __enter__(self) -> None:
