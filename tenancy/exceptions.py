@@ -8,7 +8,7 @@
     ├── Conflict ─ AlreadyExists ─ NameTaken
     │   └── OperationRunning, PreconditionFailed, RevisionConflict, NotDeleted
     ├── NotServed ─ OrganizationSuspended, OrganizationDeleted
-    ├── PlanLimitReached
+    ├── PlanLimitReached, PlacementUnsupported
     ├── Unavailable ─ TenantBusy ─ StalePlacement
     │   └── ClusterUnavailable, ClusterFull, OutcomeUnknown, QueryTimeout
     └── Defect ─ LeaseLost, Misconfigured ─ Undecryptable
@@ -39,13 +39,9 @@ class TenancyError(Exception):
     default_detail: ClassVar[str] = "Something went wrong on our side."
 
     def __init__(
-        self,
-        detail: str = "",
-        *,
-        errors: Iterable[FieldError] = (),
-        hint: str = "",
+        self, detail: str = "", *, errors: Iterable[FieldError] = (), hint: str = "",
         extra: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.detail = detail or self.default_detail
         self.errors = tuple(errors)
         self.hint = hint
@@ -222,6 +218,13 @@ class PlanLimitReached(TenancyError):
     default_detail = "A limit of the plan is reached."
 
 
+class PlacementUnsupported(TenancyError):
+    """What was asked for does not exist where the organization's data lives now."""
+
+    code = "placement_unsupported"
+    default_detail = "This does not exist where the organization's data lives."
+
+
 class NotDeleted(Conflict):
     """The organization is not deleted, or purged already: there is nothing to restore."""
 
@@ -251,18 +254,18 @@ class ClusterUnavailable(Unavailable):
     default_detail = "The database cannot be reached. Nothing was written. Try again in a moment."
 
 
-class OutcomeUnknown(Unavailable):
-    """A write was sent and no answer came: it may or may not have happened."""
-
-    code = "outcome_unknown"
-    default_detail = "The database did not answer in time. The write may have happened."
-
-
 class ClusterFull(Unavailable):
     """There is no room for what would be made; an operator has to make some."""
 
     code = "cluster_full"
     default_detail = "There is no room for new collections or indexes now. Nothing was made."
+
+
+class OutcomeUnknown(Unavailable):
+    """A write was sent and no answer came: it may or may not have happened."""
+
+    code = "outcome_unknown"
+    default_detail = "The database did not answer in time. The write may have happened."
 
 
 class QueryTimeout(Unavailable):
@@ -280,6 +283,18 @@ class OperationFailed(Defect):
     """An operation gave up after its attempts, and was undone where its kind can be."""
 
     default_detail = "The operation failed and was given up."
+
+
+class PlacementDisturbed(OperationFailed):
+    """What an operation worked on was changed from outside, so that it cannot go on."""
+
+    default_detail = "A collection was dropped or renamed outside of Tenantry meanwhile."
+
+
+class OperationCancelled(OperationFailed):
+    """Somebody asked for it; everything is put back."""
+
+    default_detail = "The operation was cancelled."
 
 
 class LeaseLost(Defect):

@@ -33,6 +33,8 @@ COMMAND_NOT_SUPPORTED_ON_VIEW = 166
 CANNOT_INDEX_PARALLEL_ARRAYS = 171
 INVALID_PIPELINE_OPERATOR = 168  # `min` on a view: a fence that was read through
 QUERY_PLAN_KILLED = 175
+CHANGE_STREAM_FATAL_ERROR = 280
+CHANGE_STREAM_HISTORY_LOST = 286
 BSON_OBJECT_TOO_LARGE = 10334
 DUPLICATE_KEY = 11000
 BACKGROUND_OPERATION_IN_PROGRESS = 12587
@@ -51,19 +53,21 @@ def duplicate_fields(error: driver.DuplicateKeyError) -> list[str]:
 def positions_of_taken_ids(error: driver.BulkWriteError) -> set[int]:
     """Return which documents of a batch were refused because their `_id` is taken.
 
-    Raises StalePlacement, or the error itself if there was another reason.
+    Raises StalePlacement, AlreadyExists for another unique index, or else the error itself.
     """
-    refused = {each["index"]: each["code"] for each in error.details["writeErrors"]}
-    codes = set(refused.values())
+    refused = error.details["writeErrors"]
+    codes = {each["code"] for each in refused}
     if codes & STALE_CODES:
         raise StalePlacement from error
     if codes != {DUPLICATE_KEY} or error.details["writeConcernErrors"]:
         raise error
-    return set(refused)
+    for each in refused:
+        if (fields := list(each.get("keyPattern") or {"_id": 1})) != ["_id"]:
+            raise _already_exists(fields) from error
+    return {each["index"] for each in refused}
 
 
-def _already_exists(error: driver.DuplicateKeyError) -> AlreadyExists:
-    fields = duplicate_fields(error)
+def _already_exists(fields: list[str]) -> AlreadyExists:
     if fields == ["_id"]:
         detail = "A document with this _id exists already."
     else:
@@ -118,7 +122,7 @@ def translate(error: Exception, *, writing: bool) -> TenancyError:
     never "not done".
     """
     if isinstance(error, driver.DuplicateKeyError):
-        return _already_exists(error)
+        return _already_exists(duplicate_fields(error))
     if isinstance(error, driver.DocumentTooLarge):
         return PayloadTooLarge("The document is larger than MongoDB stores (16 MiB).")
     if isinstance(error, _NOT_BSON):

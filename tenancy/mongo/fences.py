@@ -135,14 +135,19 @@ def _carry_over(address: PlacementAddress, source: str, target: str, *, overrule
     database = get_database(address)
     carried = 0
     for stray in database[source].find({}, batch_size=CARRY_BATCH):
-        _carry_document(database[target], stray, overrule=overrule)
+        carry_document(database[target], stray, overrule=overrule)
         carried += 1
     database.drop_collection(source)
     return carried
 
 
-def _carry_document(target: Collection[Document], stray: Document, *, overrule: bool) -> None:
-    """Put a stray in its place, continuing the revisions of a document that it replaces."""
+def carry_document(
+    target: Collection[Document], stray: Document, *, overrule: bool = False
+) -> None:
+    """Put a stray in its place, continuing the revisions of a document that it replaces.
+
+    Unless `overrule`, one that was written later stays.
+    """
     fields = {key: value for key, value in stray.items() if key != "_meta"}
     meta = {key: value for key, value in stray.get("_meta", {}).items() if key != "rev"}
     revision = {"rev": {"$add": [{"$ifNull": ["$_meta.rev", 0]}, 1]}}

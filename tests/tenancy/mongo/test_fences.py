@@ -302,7 +302,7 @@ def test_nothing_to_rescue_changes_nothing(address, moved):
 def test_a_rescue_that_was_cut_short_may_be_repeated(address, moved, monkeypatch):
     for document_id in ("a", 3, "z"):
         documents_at(address).replace(document_id, {"late": True})
-    carry, carried = fences._carry_document, []
+    carry, carried = fences.carry_document, []
 
     def die_at_the_third(target, stray, **how):
         if len(carried) == 2:
@@ -310,7 +310,7 @@ def test_a_rescue_that_was_cut_short_may_be_repeated(address, moved, monkeypatch
         carried.append(stray["_id"])
         carry(target, stray, **how)
 
-    monkeypatch.setattr(fences, "_carry_document", die_at_the_third)
+    monkeypatch.setattr(fences, "carry_document", die_at_the_third)
     with pytest.raises(SystemExit):
         rescue_stragglers(address, OLD, NEW)
     monkeypatch.undo()
@@ -326,7 +326,7 @@ def test_a_write_after_a_cut_rescue_is_not_undone_by_its_repeat(address, moved, 
     documents_at(address).replace(3, {"late": 1})
     with monkeypatch.context() as patched:
         patched.setattr(
-            fences, "_carry_document", lambda *_, **__: (_ for _ in ()).throw(SystemExit)
+            fences, "carry_document", lambda *_, **__: (_ for _ in ()).throw(SystemExit)
         )
         with pytest.raises(SystemExit):
             rescue_stragglers(address, OLD, NEW)

@@ -1,0 +1,204 @@
+"""Copy: a tenant's placement copied to another one, kept up with its changes, and verified.
+
+Everything that changes after the noted time comes through the change stream as an `_id`; the
+document is then read again. So the copy may read what it likes, when it likes, and a batch that is
+done twice does no harm. Documents stay raw BSON from end to end.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
+
+from tenancy.mongo.changes import Change, Changes
+from tenancy.mongo.provisioning import create_collection
+from tenancy.mongo.raw_collections import END, FIRST, RawCollection
+from tenancy.mongo.raw_documents import id_of, key_of, key_of_id
+from tenancy.names import PlacementAddress
+
+APPLY_IDS = 200
+# `~` is in no logical name: no tenant has this collection. What is written there is looked out for.
+SENTINELS = "~sentinel"
+
+
+class Copied(NamedTuple):
+    """A batch was copied: how much, and where the next one starts."""
+
+    documents: int
+    size: int
+    start: Any
+
+
+class Compared(NamedTuple):
+    """A range was compared: its documents in the source, and how many ids differed."""
+
+    documents: int
+    differing: int
+
+
+class Copy:
+    """One copy in progress. `guarded` surrounds whatever is written."""
+
+    def __init__(
+        self,
+        source: PlacementAddress,
+        target: PlacementAddress,
+        changes: Changes,
+        guarded: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._addresses = (source, target)
+        self._sides: dict[str, tuple[RawCollection, RawCollection]] = {}
+        self.changes = changes
+        self._guarded = guarded
+        self._unproven: dict[str, dict[bytes, Any]] = defaultdict(dict)
+        self._digest = hashlib.sha256()
+
+    def _both(self, logical: str) -> tuple[RawCollection, RawCollection]:
+        """Return a logical collection at the source and at the target."""
+        if logical not in self._sides:
+            source, target = self._addresses
+            with self._guarded():
+                create_collection(target, logical)  # it may have been declared a moment ago
+            self._sides[logical] = RawCollection(source, logical), RawCollection(target, logical)
+        return self._sides[logical]
+
+    def find_end(self, logical: str) -> Any:
+        """Return the `_id` up to which to copy: what is written beyond it later is a change."""
+        return self._both(logical)[0].find_last_id()
+
+    def copy_batches(self, logical: str, start: Any, end: Any) -> Iterator[Copied]:
+        """Copy `start <= _id <= end`, reading one batch ahead; yield after each batch."""
+        source, target = self._both(logical)
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(source.read_some, start, end)
+            while True:
+                documents, following = ahead.result()
+                if following is not end:
+                    ahead = reader.submit(source.read_some, following, end)
+                with self._guarded():
+                    target.insert(documents)
+                if following is end:
+                    break
+                yield Copied(len(documents), sum(map(len, documents)), following)
+        self.apply([Change(logical, end)])
+        yield Copied(len(documents) + 1, sum(map(len, documents)), END)
+
+    def catch_up(self, *, until: Change | None = None) -> tuple[int, bool]:
+        """Apply the next changes. Return how many there were, and whether `until` was seen."""
+        changes = self.changes.read_some(until=until)
+        self.apply(changes)
+        return len(changes), until in changes
+
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Make the changed documents in the target what they are in the source now."""
+        changed = _by_collection(changes)
+        for logical, ids in changed.items():
+            self._unproven[logical].update(ids)  # whatever goes wrong below, they are looked at
+        for logical, ids in changed.items():
+            source, target = self._both(logical)
+            for some in _chunks(list(ids.values())):
+                with self._guarded():
+                    target.replace_ids(some, source.read_ids(some))
+
+    def write_sentinel(self, name: str) -> Change:
+        """Write to the source what, once it is seen among the changes, shows that all are seen."""
+        source, _ = self._addresses
+        with self._guarded():
+            RawCollection(source, SENTINELS).write_mark(name)
+        return Change(SENTINELS, name)
+
+    def compare(self, logical: str) -> Iterator[Compared]:
+        """Compare every range of a collection, byte by byte, while it changes.
+
+        What differs is unproven until `prove` has found it equal.
+        """
+        source, target = self._both(logical)
+        start: Any = FIRST
+        while start is not END:
+            documents, following = source.read_some(start)
+            here, there = _by_key(documents), _by_key(target.read_range(start, following))
+            differing = _differences(here, there)
+            self._unproven[logical].update(differing)
+            for document in documents:
+                self._digest.update(document)
+            yield Compared(len(documents), len(differing))
+            start = following
+
+    def prove(self) -> int:
+        """Compare what is unproven, document by document. Return how many differ still."""
+        for logical, ids in list(self._unproven.items()):
+            source, target = self._both(logical)
+            differing: dict[bytes, Any] = {}
+            for some in _chunks(list(ids.values())):
+                here, there = _by_key(source.read_ids(some)), _by_key(target.read_ids(some))
+                differing |= _differences(here, there)
+            self._unproven[logical] = differing
+        return sum(map(len, self._unproven.values()))
+
+    def mend(self) -> None:
+        """Copy what is unproven once more."""
+        self.apply(
+            [Change(name, each) for name, ids in self._unproven.items() for each in ids.values()]
+        )
+
+    def counts(self, logical: str) -> tuple[int, int]:
+        """Return how many documents source and target have; both are counted at once."""
+        source, target = self._both(logical)
+        with ThreadPoolExecutor(1) as other:
+            there = other.submit(target.count)
+            return source.count(), there.result()
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the source's documents in the order in which they were compared."""
+        return self._digest.hexdigest()
+
+    def catch_late(self, switched_at_ms: int, *, until: Change | None = None) -> tuple[int, bool]:
+        """As `catch_up`, after the switch: a later write at the target stays."""
+        before = self.changes.token
+        changes = self.changes.read_some(until=until)
+        try:
+            return self._carry_late(changes, switched_at_ms), until in changes
+        except BaseException:
+            self.changes.go_back(before)
+            raise
+
+    def _carry_late(self, changes: Iterable[Change], switched_at_ms: int) -> int:
+        carried = 0
+        for logical, ids in _by_collection(changes).items():
+            source, target = self._both(logical)
+            for key, document_id in ids.items():
+                late = [each for each in source.read_ids([document_id]) if key_of(each) == key]
+                with self._guarded():
+                    for document in late:
+                        target.carry(document)
+                    if not late:
+                        target.delete_late(document_id, switched_at_ms)
+                carried += 1
+        return carried
+
+
+def _by_collection(changes: Iterable[Change]) -> dict[str, dict[bytes, Any]]:
+    """Return the changed `_id`s of each collection, each once; sentinels are nobody's documents."""
+    found: dict[str, dict[bytes, Any]] = defaultdict(dict)
+    for logical, document_id in changes:
+        if logical != SENTINELS:
+            found[logical][key_of_id(document_id)] = document_id
+    return found
+
+
+def _by_key(documents: Iterable[bytes]) -> dict[bytes, bytes]:
+    return {key_of(document): document for document in documents}
+
+
+def _differences(here: dict[bytes, bytes], there: dict[bytes, bytes]) -> dict[bytes, Any]:
+    """Return the `_id`s of what is not the same on both sides."""
+    differing = [key for key in here | there if here.get(key) != there.get(key)]
+    return {key: id_of(here.get(key) or there[key]) for key in differing}
+
+
+def _chunks(ids: list[Any]) -> Iterator[list[Any]]:
+    for place in range(0, len(ids), APPLY_IDS):
+        yield ids[place : place + APPLY_IDS]

@@ -1,0 +1,149 @@
+"""RawCollection: a logical collection at a placement, read and written as bytes.
+
+For copies: what goes in and out is raw BSON in the form that the documents' user knows, whatever
+the kind of placement. A range is half open, `start <= _id < end`, in BSON's own order of all types.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from bson import MaxKey, MinKey, decode
+from bson.datetime_ms import DatetimeMS
+from bson.raw_bson import RawBSONDocument
+from pymongo.collection import Collection
+from pymongo.errors import BulkWriteError
+
+from tenancy.mongo.boundary import Document, boundary_of
+from tenancy.mongo.clients import get_database
+from tenancy.mongo.errors import driver_errors, positions_of_taken_ids
+from tenancy.mongo.extended_types import CODEC_OPTIONS
+from tenancy.mongo.fences import carry_document
+from tenancy.mongo.raw_documents import id_of, raw_form_of, split_batch
+from tenancy.names import PlacementAddress
+
+FIRST, END = MinKey(), MaxKey()
+BATCH_DOCUMENTS = 1_000
+INSERT_BATCH_BYTES = 8 * 1024 * 1024
+
+
+class RawCollection:
+    """One logical collection of one tenant, for whoever copies it."""
+
+    def __init__(self, address: PlacementAddress, logical: str) -> None:
+        self.logical = logical
+        self._boundary = boundary_of(address, logical)
+        self._form = raw_form_of(self._boundary)
+        self._collection: Collection[Document] = get_database(address)[address.physical(logical)]
+
+    def read_some(self, start: Any, end: Any = END) -> tuple[list[bytes], Any]:
+        """Return documents from `start` on, about 1,000 or 16 MiB, and where the next ones start.
+
+        At the end of the range that is `end`.
+        """
+        with driver_errors(writing=False):
+            with self._find_range(start, end, limit=BATCH_DOCUMENTS + 1) as cursor:
+                found = [self._form.bare(each) for each in split_batch(next(cursor, b""))]
+                is_all = not cursor.alive and len(found) <= BATCH_DOCUMENTS
+            if is_all:
+                return found, end
+            if len(found) == 1:
+                return found, self._next_id(id_of(found[0]), end)
+        return found[:-1], id_of(found[-1])
+
+    def _next_id(self, after: Any, end: Any) -> Any:
+        """Return the `_id` that follows one which is there, or `end`."""
+        rows = self._collection.find({}, {"_id": 1}, limit=2, hint=[("_id", 1)])
+        rows = rows.min([("_id", self._boundary.stored_id(after))])
+        found = list(rows.max([("_id", self._boundary.stored_id(end))]))
+        others = [self._boundary.shown_id(row["_id"]) for row in found[1:]]
+        return others[0] if others else end
+
+    def read_range(self, start: Any, end: Any) -> list[bytes]:
+        """Return all documents of a range."""
+        with driver_errors(writing=False), self._find_range(start, end) as cursor:
+            return [self._form.bare(each) for batch in cursor for each in split_batch(batch)]
+
+    def _find_range(self, start: Any, end: Any, limit: int = 0) -> Any:
+        # Any: batches are bytes, which the driver types as documents.
+        cursor = self._collection.find_raw_batches(
+            {}, limit=limit, batch_size=BATCH_DOCUMENTS + 1, hint=[("_id", 1)]
+        )
+        low, high = self._boundary.stored_id(start), self._boundary.stored_id(end)
+        return cursor.min([("_id", low)]).max([("_id", high)])
+
+    def read_ids(self, ids: Sequence[Any]) -> Iterator[bytes]:
+        """Yield those documents with one of these `_id`s that are there."""
+        with driver_errors(writing=False):
+            batches: Any = self._collection.find_raw_batches(self._with_ids(ids))
+            for batch in batches:
+                yield from (self._form.bare(each) for each in split_batch(batch))
+
+    def _with_ids(self, ids: Sequence[Any]) -> Document:
+        return {"_id": {"$in": [self._boundary.stored_id(each) for each in ids]}}
+
+    def insert(self, documents: Iterable[bytes]) -> None:
+        """Store documents; one whose `_id` is taken is left as it is.
+
+        Raises AlreadyExists when a unique index refuses one.
+        """
+        for batch in _in_batches(documents):
+            stored = [RawBSONDocument(self._form.stored(document)) for document in batch]
+            with driver_errors(writing=True):
+                try:
+                    self._collection.insert_many(stored, ordered=False)
+                except BulkWriteError as error:
+                    positions_of_taken_ids(error)
+
+    def replace_ids(self, ids: Sequence[Any], documents: Iterable[bytes]) -> None:
+        """Make these documents the only ones with these `_id`s.
+
+        Not in one step: for a target that nobody reads yet.
+        """
+        with driver_errors(writing=True):
+            self._collection.delete_many(self._with_ids(ids))
+        self.insert(documents)
+
+    def carry(self, document: bytes) -> None:
+        """Put a late document in its place, unless what is there was written later."""
+        stray = decode(self._form.stored(document), CODEC_OPTIONS)
+        with driver_errors(writing=True):
+            carry_document(self._collection, stray)
+
+    def delete_late(self, document_id: Any, before_ms: int) -> None:
+        """Delete a document, unless it was written later than `before_ms` (since 1970)."""
+        newer = {"_meta.updated_at": {"$gt": DatetimeMS(before_ms)}}
+        with driver_errors(writing=True):
+            self._collection.delete_one({**self._with_ids([document_id]), "$nor": [newer]})
+
+    def write_mark(self, document_id: Any) -> None:
+        """Store a document that has nothing but its `_id`."""
+        with driver_errors(writing=True):
+            self._collection.insert_one({"_id": self._boundary.stored_id(document_id)})
+
+    def find_last_id(self) -> Any:
+        """Return the largest `_id`, or FIRST if there is no document."""
+        with driver_errors(writing=False):
+            rows = list(
+                self._collection.find(self._boundary.within({}), {"_id": 1})
+                .sort([("_id", -1)])
+                .limit(1)
+            )
+        return self._boundary.shown_id(rows[0]["_id"]) if rows else FIRST
+
+    def count(self) -> int:
+        """Return how many documents there are, by walking the `_id` index."""
+        with driver_errors(writing=False):
+            return self._collection.count_documents(self._boundary.within({}), hint=[("_id", 1)])
+
+
+def _in_batches(documents: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield batches of at most 1,000 documents and little more than 8 MiB."""
+    batch, size = list[bytes](), 0
+    for document in documents:
+        batch.append(document)
+        size += len(document)
+        if len(batch) == BATCH_DOCUMENTS or size >= INSERT_BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
