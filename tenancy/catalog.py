@@ -62,7 +62,7 @@ def default_uri() -> str:
 
 def cluster_address(cluster: Cluster) -> tuple[str, str]:
     """Return the URI and database of a cluster, or raise ClusterUnavailable with what to do."""
-    database = cluster.database or settings.TENANCY_DATABASE
+    database = database_of(cluster)
     if cluster.alias == Cluster.DEFAULT:
         return default_uri(), database
     try:
@@ -73,6 +73,11 @@ def cluster_address(cluster: Cluster) -> tuple[str, str]:
             hint="Add the key that it was encrypted with to FIELD_ENCRYPTION_KEYS, or give the URI "
             f"again: manage.py change_cluster {cluster.alias} --uri-file FILE.",
         ) from error
+
+
+def database_of(cluster: Cluster) -> str:
+    """Return the database of a cluster's shared and own collections."""
+    return cluster.database or settings.TENANCY_DATABASE
 
 
 def address_of(placement: Placement) -> PlacementAddress:

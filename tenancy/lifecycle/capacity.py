@@ -119,6 +119,12 @@ def capacity_of(cluster: Cluster) -> Capacity:
     return _measured(cluster).capacity(_ceiling(cluster))
 
 
+def capacity_with(cluster: Cluster, load: Load) -> Capacity:
+    """Return how full a cluster is with a load that was measured just now."""
+    known = _Known(load if load.indexes is not None else _load_by_the_catalog(cluster))
+    return known.capacity(_ceiling(cluster))
+
+
 def describe_capacity(capacity: Capacity) -> str:
     """Return how full a cluster is, as a clause."""
     text = f"{capacity.used} of {capacity.ceiling} collections and indexes"

@@ -81,13 +81,16 @@ def choose_place(
 def take_place(kind: Kind, cluster: Cluster, organization: Organization) -> None:
     """Make sure, until the transaction ends, that an organization may be placed where was chosen.
 
-    For kind `cluster` it becomes the organization's own. Raises PlaceTaken: choose again.
+    For kind `cluster` it becomes the organization's own; one that it had before is nobody's, and
+    closed. Raises PlaceTaken: choose again.
     """
     rows = Cluster.objects.select_for_update().filter(pk=cluster.pk)
     locked = [row.pk for row in rows]
     if not _candidates(kind, organization.region, organization).filter(pk__in=locked).exists():
         raise PlaceTaken
     if kind == "cluster":
+        before = Cluster.objects.filter(dedicated_to=organization).exclude(pk=cluster.pk)
+        before.update(dedicated_to=None, accepts_new=False)
         rows.update(dedicated_to=organization)
 
 

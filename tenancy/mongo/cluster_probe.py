@@ -13,12 +13,14 @@ from typing import Any
 import pymongo
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeoutError
+from pymongo.uri_parser import parse_uri
 
 from tenancy.exceptions import ClusterUnavailable, Misconfigured
-from tenancy.mongo.clients import OPTION_REFUSED, Document, get_client, open_client
+from tenancy.mongo.clients import OPTION_REFUSED, SRV_SCHEME, Document, get_client, open_client
 from tenancy.mongo.errors import driver_errors
 
 EXAMINATION_SECONDS = 5.0
+IDENTITY_SECONDS = 2.0
 VERSION_MIN = (6, 0)
 # https://www.mongodb.com/docs/manual/reference/ulimit/#recommended-ulimit-settings
 OPEN_FILES_MIN = 64_000
@@ -91,6 +93,29 @@ def examine_cluster(uri: str) -> Examination:
         return Examination(problems=(_refusal(error),))
     except PyMongoError as error:
         return Examination(problems=(_not_reached(error),))
+
+
+def find_identity(uri: str) -> str | None:
+    """Return the identity of a cluster, or None if it does not tell in some seconds."""
+    try:
+        with open_client(uri) as client, pymongo.timeout(IDENTITY_SECONDS):
+            return _identity(client, client.admin.command("hello"))
+    except (PyMongoError, Misconfigured, ClusterUnavailable):
+        return None
+
+
+def lead_to_common_host(uri: str, other: str) -> bool:
+    """Return whether two URIs name a host and port in common."""
+    try:
+        return bool(_hosts(uri) & _hosts(other))
+    except (PyMongoError, ValueError):
+        return False
+
+
+def _hosts(uri: str) -> set[tuple[str, int | None]]:
+    if uri.startswith(SRV_SCHEME):
+        return {(uri.removeprefix(SRV_SCHEME).rpartition("@")[2].partition("/")[0], None)}
+    return set(parse_uri(uri, warn=False)["nodelist"])
 
 
 def measure_load(uri: str) -> Load:

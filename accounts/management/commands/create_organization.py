@@ -16,7 +16,7 @@ from tenancy import lifecycle
 from tenancy.exceptions import FieldError, ValidationFailed
 from tenancy.management.reporting import Report, ReportingCommand, represent_organization
 from tenancy.models import Organization
-from tenancy.names import clean_name, slug_of
+from tenancy.names import KINDS, clean_name, slug_of
 
 PASSWORD_VARIABLE = "TENANTRY_OWNER_PASSWORD"  # noqa: S105 -- a name, not a password
 GENERATED_PASSWORD_BYTES = 18
@@ -49,13 +49,21 @@ class Command(ReportingCommand):
         """Take the name and the owner."""
         parser.add_argument("name", help="The name that people will read.")
         parser.add_argument("--owner", metavar="EMAIL", help="The e-mail address of its owner.")
+        parser.add_argument("--region", default="", help="The region that its data may not leave.")
+        parser.add_argument("--plan", metavar="CODE", help="Its plan; else the standard one.")
+        parser.add_argument(
+            "--kind", choices=KINDS, help="How its data is kept; else as its plan says."
+        )
 
     def act(self, *, name: str, owner: str | None, **options: Any) -> Report:
         """Create it, and its owner in the same transaction."""
         slug_of(clean_name(name))
         person = _owner(owner) if owner is not None else None
         join: Callable[[Organization], None] | None = person.join if person else None
-        row = lifecycle.create_organization(name, by=self.actor, on_reserve=join)
+        row = lifecycle.create_organization(
+            name, by=self.actor, on_reserve=join,
+            region=options["region"], plan=options["plan"], kind=options["kind"],
+        )  # fmt: skip
         text = (
             f"Created “{row.name}”: slug {row.slug}, namespace {row.placement.namespace}.\n"
             f"{_introduce(person)}"

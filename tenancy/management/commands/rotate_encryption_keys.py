@@ -1,0 +1,21 @@
+"""Encrypt with the first key what the catalog keeps encrypted."""
+
+from typing import Any
+
+from tenancy.lifecycle.clusters import reencrypt_uris
+from tenancy.management.reporting import Report, ReportingCommand, counted
+
+
+class Command(ReportingCommand):
+    """Make the keys after the first one superfluous."""
+
+    help = (
+        "Encrypt the URIs of clusters with the first of FIELD_ENCRYPTION_KEYS. Then the other "
+        "keys may go, once every process has been started with the new first one."
+    )
+
+    def act(self, **options: Any) -> Report:
+        """Encrypt what was encrypted with another key."""
+        changed = reencrypt_uris(by=self.actor)
+        text = f"{counted(changed, 'URI')} encrypted anew: all need the first key only."
+        return Report({"reencrypted": changed}, text)
