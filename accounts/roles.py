@@ -21,6 +21,8 @@ _ADMINS = frozenset({Role.OWNER, Role.ADMIN})
 PERMISSIONS: dict[str, frozenset[Role]] = {
     "documents.read": _EVERYBODY,
     "documents.write": frozenset({Role.OWNER, Role.ADMIN, Role.EDITOR}),
+    "collections.manage": _ADMINS,
+    "operations.read": _ADMINS,
     "organization.read": _EVERYBODY,
     "organization.update": _ADMINS,
     "organization.delete": frozenset({Role.OWNER}),

@@ -42,6 +42,7 @@ STATUS: dict[type[Exception], int] = {
     tenancy.OrganizationSuspended: 403,
     tenancy.OrganizationDeleted: 410,
     tenancy.PlanLimitReached: 403,
+    tenancy.PlacementUnsupported: 422,
     tenancy.Unavailable: 503,
     tenancy.QueryTimeout: 504,
     accounts.NotAuthenticated: 401,

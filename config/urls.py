@@ -13,13 +13,16 @@ from config.home import HomeViewSet
 from tenancy.api.collections import CollectionViewSet
 from tenancy.api.documents import DocumentViewSet
 from tenancy.api.health import HealthViewSet
+from tenancy.api.indexes import IndexViewSet
+from tenancy.api.operations import OperationViewSet
 from tenancy.api.organizations import OrganizationViewSet
 
 handler400 = "config.problems.bad_request"
 handler404 = "config.problems.not_found"
 handler500 = "config.problems.server_error"
 
-DOCUMENTS = "api/v1/collections/<str:collection>/documents"
+COLLECTION = "api/v1/collections/<str:collection>"
+DOCUMENTS = f"{COLLECTION}/documents"
 
 
 def _api(route: str, viewset: type[ViewSet], name: str, **actions: Any) -> URLPattern:
@@ -38,7 +41,15 @@ urlpatterns = [
         "api/v1/organization", OrganizationViewSet, "organization",
         get="retrieve", patch="partial_update", delete="destroy",
     ),
+    _api("api/v1/organization/usage", OrganizationViewSet, "usage", get="usage"),
+    _api("api/v1/operations", OperationViewSet, "operations", get="list"),
+    _api(
+        "api/v1/operations/<str:operation_id>", OperationViewSet, "operation", get="retrieve"
+    ),
     _api("api/v1/collections", CollectionViewSet, "collections", get="list", post="create"),
+    _api(COLLECTION, CollectionViewSet, "collection", get="retrieve", delete="destroy"),
+    _api(f"{COLLECTION}/indexes", IndexViewSet, "indexes", get="list", post="create"),
+    _api(f"{COLLECTION}/indexes/<str:name>", IndexViewSet, "index", delete="destroy"),
     _api(DOCUMENTS, DocumentViewSet, "documents", get="list", post="create"),
     # An id may hold any character, a slash or a line break included.
     re_path(

@@ -7,12 +7,13 @@ placement is still the current one. A positive answer needs no check.
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
 
-from tenancy import catalog
+from tenancy import catalog, usage
 from tenancy.catalog import Tenant
 from tenancy.exceptions import (
     CollectionNotFound,
@@ -26,6 +27,7 @@ from tenancy.models import OrganizationStatus
 from tenancy.mongo import clients, extended_json
 from tenancy.mongo.clients import ClusterCall
 from tenancy.mongo.documents import Page, TenantCollection
+from tenancy.mongo.limited import LimitedCollection
 from tenancy.names import PlacementAddress, check_collection_name
 
 T = TypeVar("T")
@@ -130,9 +132,16 @@ def _open_collection(tenant: Tenant, name: str, by: str) -> TenantCollection:
         if not is_current(tenant):
             raise StalePlacement
 
-    return TenantCollection(
-        tenant.address, name, by=by, max_bytes=max_bytes, confirm_absent=confirm_absent
-    )
+    kept: dict[str, Any] = {
+        "by": by,
+        "max_bytes": max_bytes,
+        "confirm_absent": confirm_absent,
+        "on_change": partial(usage.record_change, tenant.id),
+    }
+    if tenant.max_documents is None and tenant.max_bytes is None:
+        return TenantCollection(tenant.address, name, **kept)
+    room = partial(usage.assert_room, tenant)
+    return LimitedCollection(tenant.address, name, assert_room=room, **kept)
 
 
 def decode_document(spelled: dict[str, Any]) -> dict[str, Any]:

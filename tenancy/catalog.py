@@ -11,8 +11,14 @@ from django.utils import timezone
 
 from tenancy import encryption
 from tenancy.caching import AgedCache
-from tenancy.exceptions import ClusterUnavailable, OrganizationNotFound, Undecryptable
-from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement
+from tenancy.clock import seconds
+from tenancy.exceptions import (
+    ClusterUnavailable,
+    CollectionNotFound,
+    OrganizationNotFound,
+    Undecryptable,
+)
+from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement, Usage
 from tenancy.names import OWN_DATABASE, Kind, PlacementAddress
 
 CACHE_MAX_TENANTS = 10_000
@@ -20,15 +26,24 @@ CACHE_MAX_TENANTS = 10_000
 
 @dataclass(frozen=True)
 class Tenant:
-    """An organization as the current boundary: a snapshot of its catalog rows."""
+    """An organization as the current boundary: a snapshot of its catalog rows.
+
+    `documents` and `bytes` are what the catalog knew of their use at `read_at`, by `clock.seconds`.
+    """
 
     id: UUID
     name: str
     slug: str
     status: OrganizationStatus
     plan: str
+    region: str
     max_document_bytes: int
     max_collections: int
+    max_documents: int | None
+    max_bytes: int | None
+    documents: int
+    bytes: int
+    read_at: float
     created_at: datetime
     pause_from: datetime | None
     purge_after: datetime | None
@@ -92,7 +107,8 @@ def address_at(kind: Kind, cluster: Cluster, namespace: str) -> PlacementAddress
     return PlacementAddress(kind, cluster.alias, home, namespace, uri)
 
 
-def _snapshot(row: Organization) -> Tenant:
+def _snapshot(row: Organization, read_at: float) -> Tenant:
+    used: Usage | None = getattr(row, "usage", None)
     return Tenant(
         id=row.pk,
         name=row.name,
@@ -100,7 +116,13 @@ def _snapshot(row: Organization) -> Tenant:
         status=OrganizationStatus(row.status),
         plan=row.plan.code,
         max_document_bytes=row.plan.max_document_bytes,
+        region=row.region,
         max_collections=row.plan.max_collections,
+        max_documents=row.plan.max_documents,
+        max_bytes=row.plan.max_bytes,
+        documents=used.documents if used else 0,
+        bytes=used.bytes if used else 0,
+        read_at=read_at,
         created_at=row.created_at,
         pause_from=row.pause_from,
         purge_after=row.purge_after,
@@ -111,9 +133,10 @@ def _snapshot(row: Organization) -> Tenant:
 
 
 def _read_tenant(organization_id: UUID) -> Tenant | None:
-    rows = Organization.objects.existing().select_related("plan", "placement__cluster")
+    read_at = seconds()
+    rows = Organization.objects.existing().select_related("plan", "placement__cluster", "usage")
     row = rows.prefetch_related("collections").filter(pk=organization_id).first()
-    return None if row is None else _snapshot(row)
+    return None if row is None else _snapshot(row, read_at)
 
 
 _cache: AgedCache[UUID, Tenant] = AgedCache(_read_tenant, max_entries=CACHE_MAX_TENANTS)
@@ -148,6 +171,14 @@ def get_organization(slug: str) -> Organization:
     row = find_organization(slug)
     if row is None:
         raise OrganizationNotFound(f"There is no organization “{slug}”.")
+    return row
+
+
+def get_collection(organization_id: UUID, name: str) -> Collection:
+    """Return the row of a logical collection, or raise CollectionNotFound."""
+    row = Collection.objects.filter(organization_id=organization_id, name=name).first()
+    if row is None:
+        raise CollectionNotFound(f"There is no collection “{name}”.")
     return row
 
 

@@ -21,7 +21,7 @@ from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.sessions import Device, forget_standings
 from accounts.signup import sign_in
-from tenancy import catalog, lifecycle
+from tenancy import catalog, lifecycle, usage
 from tenancy.lifecycle.clusters import add_cluster
 from tenancy.models import Cluster, Organization
 from tenancy.names import PlacementAddress, namespace_of_id
@@ -72,8 +72,9 @@ def fake_mongod(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture(autouse=True)
 def fresh_caches() -> Iterator[None]:
-    """No test sees what another one cached."""
+    """No test sees what another one cached, or counted."""
     catalog.clear_cache()
+    usage.forget_changes()
     forget_standings()
     yield
     catalog.clear_cache()

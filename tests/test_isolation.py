@@ -14,7 +14,12 @@ from tests.conftest import Cast
 CANARY = "canary-of-acme"
 # Routes outside of DRF that anybody may read: they hold nothing of any organization.
 OPEN_ROUTES = {"home", "health", "livez", "readyz", "openapi", "docs"}
-SAMPLE = {"collection": "main", "document_id": "secret"}
+SAMPLE = {
+    "collection": "main",
+    "document_id": "secret",
+    "name": "word_1",
+    "operation_id": "00000000-0000-4000-8000-000000000000",
+}
 METHODS = ("get", "post", "put", "patch", "delete")
 JSON_BODY = {"name": "Stolen", "confirm": "acme", "organization_name": "Acme", "purge": True}
 

@@ -2,18 +2,19 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenancy import lifecycle
-from tenancy.api import schema
+from tenancy import lifecycle, usage
+from tenancy.api import schema_organization as schema
+from tenancy.api.operations import represent_operation
 from tenancy.api.requests import actor_of, check_parameters, json_body, validated
 from tenancy.api.serializers import OrganizationChanges, OrganizationDeletion
 from tenancy.api.views import TenantViewSet
 from tenancy.catalog import Tenant, get_tenant
 from tenancy.exceptions import FieldError, ValidationFailed
-from tenancy.models import Operation
 
 
 def represent_organization(tenant: Tenant) -> dict[str, Any]:
@@ -25,6 +26,7 @@ def represent_organization(tenant: Tenant) -> dict[str, Any]:
         "slug": tenant.slug,
         "status": str(tenant.status),
         "plan": tenant.plan,
+        "region": tenant.region or None,
         "placement": {
             "kind": address.kind,
             "cluster": address.cluster,
@@ -32,21 +34,29 @@ def represent_organization(tenant: Tenant) -> dict[str, Any]:
             "epoch": tenant.epoch,
         },
         "collections": sorted(tenant.collections),
+        "usage": represent_usage(tenant),
+        "limits": represent_limits(tenant),
         "created_at": tenant.created_at.isoformat(),
     }
 
 
-def represent_operation(operation: Operation) -> dict[str, Any]:
-    """Return an operation as its organization's admins see it."""
+def represent_usage(tenant: Tenant) -> dict[str, int]:
+    """Return what an organization uses, as it was counted along: at most about a second old."""
+    used = usage.used_by(tenant)
     return {
-        "id": str(operation.pk),
-        "kind": operation.kind,
-        "status": operation.status,
-        "step": operation.step,
-        "progress": {"done": operation.progress_done, "total": operation.progress_total},
-        "not_before": operation.not_before.isoformat(),
-        "created_at": operation.created_at.isoformat(),
-        "error": operation.error or None,
+        "documents": used.documents,
+        "bytes": used.bytes,
+        "collections": len(tenant.collections),
+    }
+
+
+def represent_limits(tenant: Tenant) -> dict[str, int | None]:
+    """Return what the plan allows; null is no limit."""
+    return {
+        "documents": tenant.max_documents,
+        "bytes": tenant.max_bytes,
+        "collections": min(tenant.max_collections, settings.TENANCY_MAX_COLLECTIONS),
+        "document_bytes": min(tenant.max_document_bytes, settings.TENANCY_MAX_DOCUMENT_BYTES),
     }
 
 
@@ -56,6 +66,7 @@ class OrganizationViewSet(TenantViewSet):
 
     required = {
         "retrieve": "organization.read",
+        "usage": "organization.read",
         "partial_update": "organization.update",
         "destroy": "organization.delete",
     }
@@ -65,6 +76,12 @@ class OrganizationViewSet(TenantViewSet):
         """Return the organization."""
         check_parameters(request)
         return Response(represent_organization(self.tenant))
+
+    @extend_schema(**schema.GET_USAGE)
+    def usage(self, request: Request) -> Response:
+        """Return what the organization uses, and what it may."""
+        check_parameters(request)
+        return Response(represent_usage(self.tenant) | {"limits": represent_limits(self.tenant)})
 
     @extend_schema(**schema.PATCH_ORGANIZATION)
     def partial_update(self, request: Request) -> Response:

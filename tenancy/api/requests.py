@@ -63,6 +63,19 @@ def int_parameter(request: Request, name: str, *, default: int, low: int, high: 
     return int(text)
 
 
+def choice_parameter(request: Request, name: str, choices: Collection[str]) -> str | None:
+    """Return one of the choices, or None where the parameter is not given.
+
+    Raises InvalidParameter.
+    """
+    text = request.query_params.get(name)
+    if text is not None and text not in choices:
+        raise InvalidParameter(
+            f"“{name}” is one of {', '.join(choices)}, not “{shorten(text)}”."
+        )
+    return text
+
+
 def json_body(request: Request) -> Any:
     """Return the parsed body. Raises MalformedJson when there is none."""
     if request.stream is None:  # DRF would go on with an empty object

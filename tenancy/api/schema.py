@@ -50,64 +50,26 @@ DOCUMENT: dict[str, Any] = {
     },
     "additionalProperties": True,
 }
-PAGE: dict[str, Any] = {
-    "type": "object",
-    "required": ["data", "page"],
-    "properties": {
-        "data": {"type": "array", "items": DOCUMENT},
-        "page": {
-            "type": "object",
-            "required": ["next", "limit"],
-            "properties": {
-                "next": {"type": ["string", "null"], "description": "The cursor to go on with."},
-                "limit": {"type": "integer"},
+
+
+def page_of(item: dict[str, Any]) -> dict[str, Any]:
+    """Return what a page of items is."""
+    following = {"type": ["string", "null"], "description": "The cursor to go on with."}
+    return {
+        "type": "object",
+        "required": ["data", "page"],
+        "properties": {
+            "data": {"type": "array", "items": item},
+            "page": {
+                "type": "object",
+                "required": ["next", "limit"],
+                "properties": {"next": following, "limit": {"type": "integer"}},
             },
         },
-    },
-}
-ORGANIZATION: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "string", "format": "uuid"},
-        "name": {"type": "string"},
-        "slug": {"type": "string"},
-        "status": {"type": "string"},
-        "plan": {"type": "string"},
-        "placement": {
-            "type": "object",
-            "properties": {
-                "kind": {"type": "string"},
-                "cluster": {"type": "string"},
-                "namespace": {"type": "string"},
-                "epoch": {"type": "integer"},
-            },
-        },
-        "collections": {"type": "array", "items": {"type": "string"}},
-        "created_at": {"type": "string", "format": "date-time"},
-    },
-}
-OPERATION: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "id": {"type": "string", "format": "uuid"},
-        "kind": {"type": "string"},
-        "status": {"type": "string"},
-        "step": {"type": "string"},
-        "progress": {
-            "type": "object",
-            "properties": {"done": {"type": "integer"}, "total": {"type": "integer"}},
-        },
-        "not_before": {"type": "string", "format": "date-time"},
-        "created_at": {"type": "string", "format": "date-time"},
-        "error": {"type": ["string", "null"]},
-        "purge_after": {"type": ["string", "null"], "format": "date-time"},
-    },
-}
-COLLECTION: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}}
-COLLECTIONS: dict[str, Any] = {
-    "type": "object",
-    "properties": {"data": {"type": "array", "items": COLLECTION}},
-}
+    }
+
+
+PAGE: dict[str, Any] = page_of(DOCUMENT)
 
 _PROBLEM_TITLES = {
     400: "The request is malformed: JSON, parameter, id or cursor.",
@@ -170,7 +132,7 @@ _ID = OpenApiParameter(
     description="24 hex digits: an ObjectId; else a string; `oid: str: int: uuid:` are explicit.",
 )  # fmt: skip
 _IF_MATCH = header("If-Match", 'Only at one of these revisions, as `"r3"`; `*`: if it exists.')
-_USUAL = (400, 401, 403, 404, 410, 503)
+USUAL = (400, 401, 403, 404, 410, 503)
 _BODY = {"application/json": DOCUMENT}
 
 _STATUS: dict[str, Any] = {
@@ -198,72 +160,32 @@ LIST_DOCUMENTS: dict[str, Any] = {
         query("limit", "1..1000, 50 by default.", OpenApiTypes.INT),
         query("cursor", "`page.next` of the page before."),
     ],
-    "responses": answers(*_USUAL, s200=PAGE),
+    "responses": answers(*USUAL, s200=PAGE),
 }
 CREATE_DOCUMENT: dict[str, Any] = {
     "summary": "Store a new document",
     "request": _BODY,
-    "responses": answers(*_USUAL, 409, 413, 415, 422, s201=DOCUMENT),
+    "responses": answers(*USUAL, 409, 413, 415, 422, s201=DOCUMENT),
 }
 GET_DOCUMENT: dict[str, Any] = {
     "summary": "Read a document",
     "parameters": [_ID, header("If-None-Match", "304 if the document is at this revision.")],
-    "responses": answers(*_USUAL, s200=DOCUMENT, s304=None),
+    "responses": answers(*USUAL, s200=DOCUMENT, s304=None),
 }
 PUT_DOCUMENT: dict[str, Any] = {
     "summary": "Replace or create a document",
     "parameters": [_ID, _IF_MATCH, header("If-None-Match", "`*`: create only.")],
     "request": _BODY,
-    "responses": answers(*_USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT, s201=DOCUMENT),
+    "responses": answers(*USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT, s201=DOCUMENT),
 }
 PATCH_DOCUMENT: dict[str, Any] = {
     "summary": "Change a document by a JSON merge patch (RFC 7396)",
     "parameters": [_ID, _IF_MATCH],
     "request": {"application/merge-patch+json": DOCUMENT, "application/json": DOCUMENT},
-    "responses": answers(*_USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT),
+    "responses": answers(*USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT),
 }
 DELETE_DOCUMENT: dict[str, Any] = {
     "summary": "Delete a document",
     "parameters": [_ID, _IF_MATCH],
-    "responses": answers(*_USUAL, 412, s204=None),
-}
-LIST_COLLECTIONS: dict[str, Any] = {
-    "summary": "List collections",
-    "responses": answers(*_USUAL, s200=COLLECTIONS),
-}
-CREATE_COLLECTION: dict[str, Any] = {
-    "summary": "Create a collection",
-    "request": {"application/json": COLLECTION},
-    "responses": answers(*_USUAL, 409, 415, 422, s201=COLLECTION),
-}
-GET_ORGANIZATION: dict[str, Any] = {
-    "summary": "Read the organization",
-    "responses": answers(400, 401, 403, 410, 503, s200=ORGANIZATION),
-}
-PATCH_ORGANIZATION: dict[str, Any] = {
-    "summary": "Rename the organization",
-    "request": {
-        "application/json": {
-            "type": "object",
-            "required": ["name"],
-            "properties": {"name": {"type": "string"}},
-        }
-    },
-    "responses": answers(400, 401, 403, 409, 410, 415, 422, 503, s200=ORGANIZATION),
-}
-DELETE_ORGANIZATION: dict[str, Any] = {
-    "summary": "Delete the organization",
-    "extensions": delete_body(
-        {
-            "type": "object",
-            "required": ["confirm"],
-            "properties": {
-                "confirm": {"type": "string", "description": "The slug."},
-                "purge": {"type": "boolean", "description": "Drop the data now, for good."},
-            },
-        },
-        "application/json",
-        required=True,
-    ),
-    "responses": answers(400, 401, 403, 409, 410, 415, 422, 503, s202=OPERATION),
+    "responses": answers(*USUAL, 412, s204=None),
 }

@@ -33,6 +33,40 @@ class ExactBooleanField(serializers.BooleanField):
         return data
 
 
+class ExactIntegerField(serializers.IntegerField):
+    """A JSON number without a fraction, and nothing that looks like one."""
+
+    def to_internal_value(self, data: object) -> int:
+        """Return the number, or refuse."""
+        if not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class IndexKeysField(serializers.Field):  # type: ignore[type-arg]
+    """A list of `[field, direction]`; what they may be, `lifecycle.index_rules` says."""
+
+    default_error_messages = {"invalid": 'Keys are a list of pairs such as ["status", 1].'}
+
+    def to_internal_value(self, data: object) -> tuple[tuple[str, int], ...]:
+        """Return the pairs, or refuse each that is none."""
+        if not isinstance(data, list):
+            self.fail("invalid")
+        message = self.error_messages["invalid"]
+        wrong = {str(number): [message] for number, pair in enumerate(data) if not _is_pair(pair)}
+        if wrong:
+            raise serializers.ValidationError(dict(list(wrong.items())[:10]))
+        return tuple((name, direction) for name, direction in data)
+
+
+def _is_pair(value: object) -> bool:
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    name, direction = value
+    is_number = isinstance(direction, int) and not isinstance(direction, bool)
+    return isinstance(name, str) and is_number
+
+
 class OrganizationChanges(StrictSerializer):
     """What PATCH /organization takes."""
 
@@ -44,6 +78,16 @@ class OrganizationDeletion(StrictSerializer):
 
     confirm = serializers.CharField()
     purge = ExactBooleanField(default=False)
+
+
+class NewIndex(StrictSerializer):
+    """What POST /collections/{c}/indexes takes."""
+
+    keys = IndexKeysField()
+    unique = ExactBooleanField(default=False)
+    sparse = ExactBooleanField(default=False)
+    ttl_seconds = ExactIntegerField(required=False, allow_null=True, default=None)
+    name = NameField(required=False)
 
 
 class NewCollection(StrictSerializer):

@@ -1,19 +1,34 @@
 """What may be done to an organization: the only writer of its status and placement."""
 
-from tenancy.lifecycle.collections import declare_collection
+from tenancy.lifecycle.collections import declare_collection, drop_collection
 from tenancy.lifecycle.creation import create_organization
 from tenancy.lifecycle.deletion import delete_organization, restore_organization
+from tenancy.lifecycle.indexes import (
+    build_missing_indexes,
+    built_indexes,
+    declare_index,
+    declared_indexes,
+    find_missing_indexes,
+    remove_index,
+)
 from tenancy.lifecycle.renaming import rename_organization
 from tenancy.lifecycle.signals import creation_undone, organization_deleted, organization_purged
 from tenancy.lifecycle.states import resume_organization, suspend_organization
 
 __all__ = [
+    "build_missing_indexes",
+    "built_indexes",
     "create_organization",
     "creation_undone",
     "declare_collection",
+    "declare_index",
+    "declared_indexes",
     "delete_organization",
+    "drop_collection",
+    "find_missing_indexes",
     "organization_deleted",
     "organization_purged",
+    "remove_index",
     "rename_organization",
     "restore_organization",
     "resume_organization",

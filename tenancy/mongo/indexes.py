@@ -10,12 +10,13 @@ from typing import Any
 import pymongo
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from tenancy.exceptions import AlreadyExists, Conflict, FieldError
+from tenancy.exceptions import AlreadyExists, Conflict, FieldError, ValidationFailed
 from tenancy.mongo.clients import Document, get_database
 from tenancy.mongo.errors import NAMESPACE_NOT_FOUND, driver_errors
 from tenancy.names import PlacementAddress
 
 INDEX_NOT_FOUND = 27
+CANNOT_CREATE_INDEX = 67
 INDEX_OPTIONS_CONFLICT = 85
 INDEX_KEY_SPECS_CONFLICT = 86
 _DIFFERS = frozenset({INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT})
@@ -100,8 +101,8 @@ def build_indexes(
 
     Safe to repeat; a repeat waits for a build that is under way. Call it outside of
     `call_deadline()`, which would cut it short. Raises AlreadyExists if documents share a value
-    of a unique index, and Conflict if there is another index of the name or on the same keys;
-    then none of them was built.
+    of a unique index, Conflict if there is another index of the name or on the same keys, and
+    ValidationFailed if MongoDB has no such index. Then none of them was built.
     """
     if address.kind == "shared" or not specs:
         return
@@ -117,6 +118,8 @@ def build_indexes(
         except DuplicateKeyError as error:
             raise _duplicates(error, specs) from error
         except OperationFailure as error:
+            if error.code == CANNOT_CREATE_INDEX:
+                raise ValidationFailed("MongoDB cannot build an index like this.") from error
             if error.code not in _DIFFERS:
                 raise
             raise _differs(list_indexes(address, logical), specs) from error

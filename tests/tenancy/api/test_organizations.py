@@ -66,6 +66,7 @@ def test_get_answers_with_the_contract(naming, acme, vera):
         "slug": "acme",
         "status": "active",
         "plan": "standard",
+        "region": None,
         "placement": {
             "kind": "collection",
             "cluster": "default",
@@ -73,7 +74,11 @@ def test_get_answers_with_the_contract(naming, acme, vera):
             "epoch": 1,
         },
         "collections": ["main"],
-    }
+        "usage": {"documents": 0, "bytes": 0, "collections": 1},
+        "limits": {
+            "documents": None, "bytes": None, "collections": 100, "document_bytes": 1_048_576,
+        },
+    }  # fmt: skip
 
 
 def test_get_shows_neither_uri_nor_people(acme, alice):

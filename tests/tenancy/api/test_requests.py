@@ -230,7 +230,7 @@ def test_a_method_that_a_route_does_not_have_is_named(alice):
         "/api/v1/nothing",
         "/api/v1/collections/",
         DOCUMENTS + "/",
-        "/api/v1/collections/main",
+        "/api/v1/collections/main/x",
         "/x\n",
     ],
 )

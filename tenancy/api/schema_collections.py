@@ -1,0 +1,109 @@
+"""What the OpenAPI document says of collections and their indexes."""
+
+from typing import Any
+
+from tenancy.api.schema import USUAL, answers, query
+from tenancy.api.schema_organization import OPERATION
+
+_INDEX_EXAMPLE = {
+    "name": "status_1_created_at_-1",
+    "keys": [["status", 1], ["created_at", -1]],
+    "unique": False,
+    "sparse": False,
+    "ttl_seconds": None,
+}
+_INDEX_FIELDS: dict[str, Any] = {
+    "name": {"type": "string", "description": "Made from the keys where it is not given."},
+    "keys": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 8,
+        "description": "Pairs of a field (dots reach into documents) and a direction, 1 or -1.",
+        "items": {"type": "array", "minItems": 2, "maxItems": 2, "items": {}},
+    },
+    "unique": {"type": "boolean", "default": False},
+    "sparse": {"type": "boolean", "default": False},
+    "ttl_seconds": {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "description": "Documents expire so long after the date in the index's single field.",
+    },
+}
+NEW_INDEX: dict[str, Any] = {
+    "type": "object",
+    "required": ["keys"],
+    "properties": _INDEX_FIELDS,
+    "example": {"keys": [["status", 1], ["created_at", -1]]},
+}
+INDEX: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        **_INDEX_FIELDS,
+        "built": {
+            "type": "boolean",
+            "description": "False where only the definition is kept: in a shared collection.",
+        },
+    },
+    "example": {**_INDEX_EXAMPLE, "built": True},
+}
+INDEXES: dict[str, Any] = {
+    "type": "object",
+    "properties": {"data": {"type": "array", "items": INDEX}},
+}
+COLLECTION: dict[str, Any] = {"type": "object", "properties": {"name": {"type": "string"}}}
+COLLECTIONS: dict[str, Any] = {
+    "type": "object",
+    "properties": {"data": {"type": "array", "items": COLLECTION}},
+}
+
+COLLECTION_DETAILS: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "created_at": {"type": "string", "format": "date-time"},
+        "documents": {
+            "type": ["integer", "null"],
+            "description": "Null where it is not known without counting.",
+        },
+        "bytes": {"type": ["integer", "null"]},
+        "indexes": {"type": "array", "items": INDEX},
+    },
+    "example": {
+        "name": "orders",
+        "created_at": "2026-01-31T09:30:00+00:00",
+        "documents": 1204,
+        "bytes": 318042,
+        "indexes": [{**_INDEX_EXAMPLE, "built": True}],
+    },
+}
+LIST_COLLECTIONS: dict[str, Any] = {
+    "summary": "List collections",
+    "responses": answers(*USUAL, s200=COLLECTIONS),
+}
+CREATE_COLLECTION: dict[str, Any] = {
+    "summary": "Create a collection",
+    "request": {"application/json": COLLECTION},
+    "responses": answers(*USUAL, 409, 415, 422, s201=COLLECTION),
+}
+GET_COLLECTION: dict[str, Any] = {
+    "summary": "Read a collection: its size and its indexes",
+    "responses": answers(*USUAL, s200=COLLECTION_DETAILS),
+}
+DELETE_COLLECTION: dict[str, Any] = {
+    "summary": "Drop a collection with all its documents",
+    "parameters": [query("confirm", "The name of the collection, once more.")],
+    "responses": answers(*USUAL, 409, 422, s202=OPERATION),
+}
+LIST_INDEXES: dict[str, Any] = {
+    "summary": "List the indexes of a collection",
+    "responses": answers(*USUAL, s200=INDEXES),
+}
+CREATE_INDEX: dict[str, Any] = {
+    "summary": "Create an index; 200 if the very same one is there",
+    "request": {"application/json": NEW_INDEX},
+    "responses": answers(*USUAL, 409, 415, 422, s200=INDEX, s201=INDEX),
+}
+DELETE_INDEX: dict[str, Any] = {
+    "summary": "Remove an index",
+    "responses": answers(*USUAL, 409, s204=None),
+}
