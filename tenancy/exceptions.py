@@ -6,7 +6,8 @@
     │   └── InvalidDocument ─ TypeNotAllowed, PayloadTooLarge
     ├── NotFound ─ OrganizationNotFound, CollectionNotFound, DocumentNotFound, OperationNotFound
     ├── Conflict ─ AlreadyExists ─ NameTaken
-    │   └── OperationRunning, PreconditionFailed, RevisionConflict, NotDeleted
+    │   └── OperationRunning, PreconditionFailed, RevisionConflict, NotDeleted,
+    │       NotCancellable
     ├── NotServed ─ OrganizationSuspended, OrganizationDeleted
     ├── PlanLimitReached, PlacementUnsupported
     ├── Unavailable ─ TenantBusy ─ StalePlacement
@@ -230,6 +231,13 @@ class NotDeleted(Conflict):
 
     code = "not_deleted"
     default_detail = "The organization is not deleted, or can no longer be restored."
+
+
+class NotCancellable(Conflict):
+    """The operation has ended, has taken effect already, or is of a kind that is too short."""
+
+    code = "not_cancellable"
+    default_detail = "The operation can no longer be cancelled."
 
 
 class Unavailable(TenancyError):

@@ -17,6 +17,8 @@ from django.utils import timezone
 from tenancy.clock import seconds
 from tenancy.exceptions import (
     LeaseLost,
+    NotCancellable,
+    OperationCancelled,
     OperationNotFound,
     OperationRunning,
     OrganizationNotFound,
@@ -40,8 +42,10 @@ def _no_delay() -> float:
 class Step:
     """One step. It runs `delay()` seconds after the one before it was recorded.
 
-    After an error of a type in `final` it is not tried again. A `trailing` step no longer blocks
-    other operations of the organization.
+    After an error of a type in `final` it is not tried again; after others as often as there are
+    `retry_delays` (None: those of `operations`). A `trailing` step comes after what the operation
+    is for: it is put off when it fails, never undone. Unless it is `blocking`, other operations of
+    the organization may begin beside it.
     """
 
     name: str
@@ -49,15 +53,23 @@ class Step:
     delay: Callable[[], float] = _no_delay
     final: tuple[type[TenancyError], ...] = ()
     trailing: bool = False
+    blocking: bool = False
+    retry_delays: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of operation. `undo` puts everything back after the last failed attempt."""
+    """A kind of operation. `undo` puts everything back after the last failed attempt.
+
+    Until the step `cancellable_until` is recorded it may be cancelled: then it is undone, too. A
+    `long` one takes minutes or hours: nothing else should wait for a runner that is at it.
+    """
 
     name: str
     steps: tuple[Step, ...]
     undo: Callable[["Run"], None] | None = None
+    cancellable_until: str = ""
+    long: bool = False
 
     def after(self, step: str) -> tuple[Step, ...]:
         """Return the steps that follow the named one; all of them after ''."""
@@ -80,6 +92,8 @@ class Run:
 
     operation: Operation
     lease_ends: float = field(default=0.0)
+    # What the steps of this runner share, and the next runner has to make anew.
+    session: Any = None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -105,6 +119,13 @@ class Run:
         began = seconds()
         self.update(lease_until=_lease_end())
         self.lease_ends = began + LEASE_SECONDS
+
+    def assert_wanted(self) -> None:
+        """Raise OperationCancelled if somebody has asked for that; one catalog read."""
+        wanted = Operation.objects.filter(pk=self.operation.pk, cancel_requested=False)
+        if not wanted.exists():
+            self.operation.cancel_requested = True
+            raise OperationCancelled
 
     def assert_lease(self) -> None:
         """Call before a command that must not be sent by a runner that slept."""
@@ -202,10 +223,32 @@ def get_operation(operation_id: UUID) -> Operation:
     return row
 
 
-def due_operations() -> list[UUID]:
-    """Return the ids of the operations that may run now, the longest due first; at most 1,000."""
-    due = Operation.objects.due(timezone.now()).values_list("pk", flat=True)
-    return list(due[:RESUME_MAX_OPERATIONS])
+def due_operations(*, long: bool | None = None) -> list[UUID]:
+    """Return the ids of the operations that may run now, the longest due first; at most 1,000.
+
+    With `long`, only those of kinds that are, or are not.
+    """
+    due = Operation.objects.due(timezone.now())
+    if long is not None:
+        due = due.filter(kind__in=[kind.name for kind in KINDS.values() if kind.long == long])
+    return list(due.values_list("pk", flat=True)[:RESUME_MAX_OPERATIONS])
+
+
+def request_cancel(operation_id: UUID) -> Operation:
+    """Ask for an operation to be undone: its runner does that at the next occasion.
+
+    Raises OperationNotFound, or NotCancellable if it has ended or gone too far.
+    """
+    row = get_operation(operation_id)
+    kind = KINDS.get(row.kind)
+    if kind is None or not kind.cancellable_until:
+        raise NotCancellable(f"An operation of kind “{row.kind}” is short, and not cancelled.")
+    names = [step.name for step in kind.steps]
+    early = names[: names.index(kind.cancellable_until)]
+    asked = Operation.objects.open().filter(pk=row.pk, step__in=early)
+    if not asked.update(cancel_requested=True):
+        raise NotCancellable(f"The operation is {row.status}, after the step “{row.step}”.")
+    return get_operation(operation_id)
 
 
 def retry_operation(operation_id: UUID) -> Operation:

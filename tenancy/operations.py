@@ -13,7 +13,13 @@ from typing import NoReturn
 from django.conf import settings
 from django.utils import timezone
 
-from tenancy.exceptions import LeaseLost, OperationFailed, OperationRunning, TenancyError
+from tenancy.exceptions import (
+    LeaseLost,
+    OperationCancelled,
+    OperationFailed,
+    OperationRunning,
+    TenancyError,
+)
 from tenancy.journal import (
     KINDS,
     Kind,
@@ -26,6 +32,7 @@ from tenancy.journal import (
     get_operation,
     register_kind,
     reopen_operations,
+    request_cancel,
     retry_operation,
 )
 from tenancy.models import Operation, OperationStatus
@@ -39,10 +46,12 @@ __all__ = [
     "cancel_operations",
     "claim_operation",
     "end_operation",
+    "fail_point",
     "fail_point_reserved",
     "get_operation",
     "register_kind",
     "reopen_operations",
+    "request_cancel",
     "resume_operations",
     "retry_operation",
     "run_inline",
@@ -51,7 +60,6 @@ __all__ = [
 
 logger = logging.getLogger("tenantry.operations")
 
-MAX_ATTEMPTS = 3
 RETRY_DELAYS_SECONDS = (0.2, 2.0)
 UNDO_RETRY_SECONDS = 5.0
 TRAILING_RETRY_SECONDS = 10.0
@@ -106,17 +114,19 @@ def _try_step(run: Run, step: Step) -> TenancyError | None:
     while True:
         error = _attempt(run, step)
         attempts = run.operation.attempts
-        if error is None or isinstance(error, step.final) or attempts >= MAX_ATTEMPTS:
+        final: tuple[type[TenancyError], ...] = (OperationCancelled, *step.final)
+        delays = RETRY_DELAYS_SECONDS if step.retry_delays is None else step.retry_delays
+        if error is None or isinstance(error, final) or attempts > len(delays):
             return error
         run.update(attempts=attempts + 1, error=error.detail)
-        time.sleep(RETRY_DELAYS_SECONDS[attempts - 1])
+        time.sleep(delays[attempts - 1])
 
 
 def _attempt(run: Run, step: Step) -> TenancyError | None:
     try:
         run.renew()
         step.run(run)
-        _fail_point(f"{run.operation.kind}.{step.name}")
+        fail_point(f"{run.operation.kind}.{step.name}")
         _record(run, step)
     except LeaseLost:
         raise
@@ -132,13 +142,14 @@ def _attempt(run: Run, step: Step) -> TenancyError | None:
 
 def _record(run: Run, step: Step) -> None:
     following = KINDS[run.operation.kind].after(step.name)[:1]
+    releases = any(step.trailing and not step.blocking for step in following)
     delay = following[0].delay() if following else 0.0
     run.update(
         step=step.name,
         attempts=1,
         error="",
         not_before=timezone.now() + timedelta(seconds=delay),
-        blocking=run.operation.blocking and not any(step.trailing for step in following),
+        blocking=run.operation.blocking and not releases,
     )
 
 
@@ -155,8 +166,9 @@ def _give_up(run: Run, kind: Kind, error: TenancyError, step: Step | None = None
             later = timezone.now() + timedelta(seconds=UNDO_RETRY_SECONDS)
             run.update(status=OperationStatus.PENDING, lease_until=None, not_before=later)
             raise error from None
-        _fail_point(f"{kind.name}.undo")
-    _end(run, OperationStatus.FAILED)
+        fail_point(f"{kind.name}.undo")
+    is_cancelled = run.operation.cancel_requested
+    _end(run, OperationStatus.CANCELLED if is_cancelled else OperationStatus.FAILED)
     raise error
 
 
@@ -185,19 +197,23 @@ def end_operation(run: Run) -> None:
 
 def fail_point_reserved(kind: Kind) -> None:
     """Call after the commit that begins an operation: its first step is a fail point too."""
-    _fail_point(f"{kind.name}.{kind.steps[0].name}")
+    fail_point(f"{kind.name}.{kind.steps[0].name}")
 
 
-def _fail_point(name: str) -> None:
+def fail_point(name: str) -> None:
+    """Die here if that is asked for."""
     # For tests and drills: as kill -9 would, nothing is flushed and nothing runs.
     if name == settings.TENANTRY_FAILPOINT:
         os._exit(KILLED_EXIT_CODE)
 
 
-def resume_operations() -> list[Operation]:
-    """Run everything that is due and has no live runner. Return the rows that were run."""
+def resume_operations(*, long: bool | None = None) -> list[Operation]:
+    """Run everything that is due and has no live runner. Return the rows that were run.
+
+    With `long`, only operations of kinds that are, or are not.
+    """
     ran = []
-    for operation_id in due_operations():
+    for operation_id in due_operations(long=long):
         run = claim_operation(operation_id)
         if run is None:
             continue

@@ -11,11 +11,14 @@ from tenancy.lifecycle.indexes import (
     find_missing_indexes,
     remove_index,
 )
+from tenancy.lifecycle.move_plans import MovePlan, plan_move
+from tenancy.lifecycle.moving import move_organization
 from tenancy.lifecycle.renaming import rename_organization
 from tenancy.lifecycle.signals import creation_undone, organization_deleted, organization_purged
 from tenancy.lifecycle.states import resume_organization, suspend_organization
 
 __all__ = [
+    "MovePlan",
     "build_missing_indexes",
     "built_indexes",
     "create_organization",
@@ -26,8 +29,10 @@ __all__ = [
     "delete_organization",
     "drop_collection",
     "find_missing_indexes",
+    "move_organization",
     "organization_deleted",
     "organization_purged",
+    "plan_move",
     "remove_index",
     "rename_organization",
     "restore_organization",

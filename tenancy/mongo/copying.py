@@ -165,6 +165,17 @@ class Copy:
             self.changes.go_back(before)
             raise
 
+    def carry_newer(self, logicals: Iterable[str], since_ms: int) -> int:
+        """Carry over the source's documents that were written after a time; return how many."""
+        carried = 0
+        for logical in logicals:
+            source, target = self._both(logical)
+            for document in source.read_newer(since_ms):
+                with self._guarded():
+                    target.carry(document)
+                carried += 1
+        return carried
+
     def _carry_late(self, changes: Iterable[Change], switched_at_ms: int) -> int:
         carried = 0
         for logical, ids in _by_collection(changes).items():

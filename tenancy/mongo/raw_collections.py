@@ -78,6 +78,14 @@ class RawCollection:
             for batch in batches:
                 yield from (self._form.bare(each) for each in split_batch(batch))
 
+    def read_newer(self, since_ms: int) -> Iterator[bytes]:
+        """Yield the documents that were written after a time, in milliseconds since 1970."""
+        newer = self._boundary.within({"_meta.updated_at": {"$gt": DatetimeMS(since_ms)}})
+        with driver_errors(writing=False):
+            batches: Any = self._collection.find_raw_batches(newer)
+            for batch in batches:
+                yield from (self._form.bare(each) for each in split_batch(batch))
+
     def _with_ids(self, ids: Sequence[Any]) -> Document:
         return {"_id": {"$in": [self._boundary.stored_id(each) for each in ids]}}
 

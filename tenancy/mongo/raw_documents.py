@@ -4,6 +4,7 @@ A copy that never decodes a document cannot change it. The bytes are BSON, as
 https://bsonspec.org/spec.html lays it out: a length, elements (type, name, value), a zero.
 """
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +61,16 @@ def key_of_id(document_id: Any) -> bytes:
 def id_of(document: bytes) -> Any:
     """Return the `_id` of a raw document."""
     return decode(_framed(document[_LENGTH : _end_of_id(document)]), CODEC_OPTIONS)["_id"]
+
+
+def spell_id(document_id: Any) -> str:
+    """Return an `_id` of any type as text, for `read_id`."""
+    return base64.b64encode(encode({"_id": document_id}, codec_options=CODEC_OPTIONS)).decode()
+
+
+def read_id(spelled: str) -> Any:
+    """Return the `_id` that `spell_id` has spelled."""
+    return decode(base64.b64decode(spelled), CODEC_OPTIONS)["_id"]
 
 
 def _framed(elements: bytes) -> bytes:

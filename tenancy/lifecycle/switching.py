@@ -1,0 +1,133 @@
+"""The switch of a move: a pause, the last changes, the proof, and the catalog row."""
+
+import time
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from tenancy import catalog
+from tenancy.audit import record_event
+from tenancy.exceptions import LeaseLost, PlacementDisturbed
+from tenancy.lifecycle.copies import CopyRun
+from tenancy.lifecycle.move_plans import Place
+from tenancy.lifecycle.pause import announce_pause, end_pause
+from tenancy.lifecycle.placing import take_place
+from tenancy.models import Cluster, Organization, Placement
+from tenancy.mongo import provisioning
+from tenancy.operations import Run, fail_point
+
+# What was sent right before the pause has arrived by then; what has not is late, and carried over.
+PAUSE_GRACE_SECONDS = 0.03
+PAUSE_MAX_SECONDS = 2.0
+# Above this the documents are not counted once more in the pause: it would take too long, and
+# every one of them has been compared.
+COUNT_MAX_DOCUMENTS = 1_000_000
+
+
+def source_of(run: Run) -> Place:
+    """Return where the organization moves from."""
+    return Place(**run.params["source"])
+
+
+def target_of(run: Run) -> Place:
+    """Return where the organization moves to."""
+    return Place(**run.params["target"])
+
+
+def copy_of(run: Run) -> CopyRun:
+    """Return this runner's part in the copy."""
+    return CopyRun.of(run, source_of(run).address, target_of(run).address)
+
+
+def end_own_pause(run: Run) -> None:
+    """End a pause that this operation, or a runner before this one, has announced."""
+    with transaction.atomic():
+        run.renew()
+        end_pause(run.organization)
+
+
+def switch(run: Run) -> None:
+    """Pause, bring the last changes over, prove that both sides are equal, and switch."""
+    copy = copy_of(run)
+    if run.organization.placement.epoch != run.params["epoch"]:
+        return  # it has taken effect, and only that could not be recorded
+    if not copy.verified:
+        end_own_pause(run)  # another runner's, who died in it
+        copy.verify()
+    run.assert_wanted()
+    announce_pause(run)
+    try:
+        _switch_in_pause(run, copy, run.organization.pause_from or timezone.now())
+    except BaseException:
+        with suppress(LeaseLost):
+            end_own_pause(run)
+        raise
+    catalog.forget_tenant(run.organization_id)
+
+
+def _switch_in_pause(run: Run, copy: CopyRun, begins: datetime) -> None:
+    while timezone.now() < begins + timedelta(seconds=PAUSE_GRACE_SECONDS):
+        copy.catch_up()
+        copy.copy.prove()
+    began = time.monotonic()
+    copy.see_all(max_seconds=PAUSE_MAX_SECONDS)
+    if copy.copy.prove():
+        copy.copy.mend()
+    if differing := copy.copy.prove():
+        raise PlacementDisturbed(f"{differing} documents differ from the source's.")
+    counted = _count(run, copy)
+    for logical in catalog.declared_collections(run.organization_id):
+        provisioning.create_collection(copy.target, logical)
+    if time.monotonic() - began > PAUSE_MAX_SECONDS:
+        raise PlacementDisturbed("It took too long to prove that nothing is missing.")
+    fail_point(f"{run.operation.kind}.paused")
+    _switch_rows(run, copy, counted, pause_seconds=(timezone.now() - begins).total_seconds())
+
+
+def _count(run: Run, copy: CopyRun) -> int:
+    """Return how many documents there are. Raises PlacementDisturbed if the sides disagree."""
+    proof: dict[str, Any] = run.operation.state.get("compared", {})
+    if proof.get("documents", 0) > COUNT_MAX_DOCUMENTS:
+        return int(proof["documents"])
+    total = 0
+    for logical in catalog.declared_collections(run.organization_id):
+        here, there = copy.copy.counts(logical)
+        if here != there:
+            raise PlacementDisturbed(f"{here} documents in “{logical}”, and {there} copied.")
+        total += here
+    return total
+
+
+def _switch_rows(run: Run, copy: CopyRun, counted: int, *, pause_seconds: float) -> None:
+    """Change the placement in one transaction, and what the next runner must know with it."""
+    organization, target = run.organization, target_of(run)
+    cluster = Cluster.objects.get(alias=target.cluster)
+    proof = {
+        "documents": counted, "sha256": run.operation.state.get("compared", {}).get("sha256", ""),
+        "pause_ms": round(pause_seconds * 1000),
+    }  # fmt: skip
+    with transaction.atomic():
+        run.renew()
+        if target.kind == "cluster":
+            take_place(target.kind, cluster, organization)
+        rows = Placement.objects.filter(organization=organization, epoch=run.params["epoch"])
+        rows.update(
+            kind=target.kind, cluster=cluster, namespace=target.namespace, epoch=F("epoch") + 1
+        )
+        Organization.objects.filter(pk=organization.pk).update(
+            pause_from=None, updated_at=timezone.now()
+        )
+        if target.kind != "cluster":
+            owned = Cluster.objects.filter(dedicated_to=organization)
+            owned.update(dedicated_to=None, accepts_new=False)
+        switched_at_ms = round(timezone.now().timestamp() * 1000)
+        state = {"token": copy.copy.changes.token, "switched_at_ms": switched_at_ms}
+        run.update(state=run.operation.state | state | {"proof": proof})
+        record_event(
+            organization, "organization.moved", by=run.operation.by,
+            source=run.params["source"], target=run.params["target"], **proof,
+        )  # fmt: skip
