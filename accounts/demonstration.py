@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from accounts.demonstration_documents import Spelled, spell_documents
+from accounts.memberships import add_member
 from accounts.models import Membership, User
 from accounts.passwords import hash_password
 from accounts.roles import Role
@@ -92,9 +93,7 @@ def make_organization(cast: Cast, *, reset: bool, progress: Progress) -> Made:
     else:
         organization = create_organization(cast.name, by=ACTOR)
     for person in people:
-        Membership.objects.get_or_create(
-            user=person, organization=organization, defaults={"role": cast.people[person.email]}
-        )
+        add_member(person, organization, cast.people[person.email])
     added = 0
     for collection, count in cast.documents.items():
         progress(f"{organization.name}: {count:,} documents in {collection}")

@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts.exceptions import EmailTaken, InvalidCredentials, PermissionDenied
+from accounts.memberships import add_member
 from accounts.models import EMAIL_MAX_CHARACTERS, Membership, Session, User, normalize_email
 from accounts.passwords import check_new_password, hash_password, matches
 from accounts.roles import Role
@@ -60,7 +61,7 @@ def sign_up(
 
     def add_owner(organization: Organization) -> None:
         insert_user(owner)
-        Membership.objects.create(user=owner, organization=organization, role=Role.OWNER)
+        add_member(owner, organization, Role.OWNER)
 
     organization = create_organization(
         organization_name, by=f"user:{owner.pk}", on_reserve=add_owner, pointer=pointer

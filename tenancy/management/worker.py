@@ -2,16 +2,22 @@
 
 import logging
 import threading
+from contextlib import suppress
 
 from django.db import close_old_connections, connection
 
-from tenancy import catalog, journal, operations
+from tenancy import catalog, journal, measurement, operations
+from tenancy.clock import seconds
+from tenancy.exceptions import TenancyError
 from tenancy.models import Operation
 from tenancy.mongo.clients import ping
 
 logger = logging.getLogger("tenantry.worker")
 
 ROUND_SECONDS = 0.5
+# Every so often what a few organizations use is measured; in a round of its own.
+MEASURE_SECONDS = 30.0
+MEASURE_ORGANIZATIONS = 3
 
 
 class Worker:
@@ -23,6 +29,7 @@ class Worker:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._reported: set[type[Exception]] = set()
+        self._measured_at = seconds()
 
     def start(self) -> None:
         """Begin. `first_done` is set when what was due at the start has been run: `first`."""
@@ -42,6 +49,9 @@ class Worker:
         self.first_done.set()
         while not self._stopping.wait(ROUND_SECONDS):
             self._round()
+            if seconds() - self._measured_at > MEASURE_SECONDS:
+                measure_some()
+                self._measured_at = seconds()
         connection.close()
 
     def _round(self) -> list[Operation]:
@@ -56,6 +66,18 @@ class Worker:
             return []
         self._reported.clear()
         return ran
+
+
+def measure_some() -> None:
+    """Measure some of the organizations that were not measured for the longest time."""
+    try:
+        for organization_id in measurement.least_recently_measured(MEASURE_ORGANIZATIONS):
+            with suppress(TenancyError):  # suspended meanwhile, or too large for the time
+                measurement.measure_usage(
+                    organization_id, timeout_seconds=measurement.WORKER_SECONDS
+                )
+    except Exception:
+        logger.exception("What organizations use cannot be measured.")
 
 
 def run_due() -> list[Operation]:

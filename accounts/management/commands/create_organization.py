@@ -8,7 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from accounts.models import Membership, User
+from accounts.memberships import add_member
+from accounts.models import User
 from accounts.passwords import check_new_password, hash_password
 from accounts.roles import Role
 from accounts.signup import check_email, insert_user
@@ -34,7 +35,7 @@ class Owner:
         """Become the owner, in the transaction that wins the name."""
         if self.is_new:
             insert_user(self.user, pointer="/owner")
-        Membership.objects.create(user=self.user, organization=organization, role=Role.OWNER)
+        add_member(self.user, organization, Role.OWNER)
 
 
 class Command(ReportingCommand):
