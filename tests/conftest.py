@@ -21,11 +21,12 @@ from accounts.models import Membership, User
 from accounts.roles import Role
 from accounts.sessions import Device, forget_standings
 from accounts.signup import sign_in
-from tenancy import catalog, lifecycle, usage
+from tenancy import catalog, encryption, lifecycle, usage
 from tenancy.lifecycle.clusters import add_cluster
-from tenancy.models import Cluster, Organization
-from tenancy.names import PlacementAddress, namespace_of_id
+from tenancy.models import Cluster, Organization, Plan
+from tenancy.names import OWN_DATABASE, PlacementAddress, namespace_of_id
 from tests.environment import SECOND_URI
+from tests.places import CAST, PLACES, Behind, Place, Stored, clear_database
 
 PASSWORD = "correct horse 9 battery"
 ACTOR = "command:test"
@@ -38,6 +39,19 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
     name = settings.TENANTRY_HOME / "test-catalog.sqlite3"
     connections["default"].settings_dict["TEST"]["NAME"] = str(name)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "everywhere: runs once at each place, if it needs MongoDB")
+    config.addinivalue_line("markers", "once: cannot depend on the place, whatever its module says")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked `everywhere` for every kind of placement and way of naming."""
+    test, is_real = metafunc.definition, metafunc.config.getoption("--mongo") == "real"
+    is_everywhere = test.get_closest_marker("everywhere") and not test.get_closest_marker("once")
+    if is_real and is_everywhere and "place" in metafunc.fixturenames:
+        metafunc.parametrize("place", PLACES, indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -99,11 +113,24 @@ def second_client() -> Iterator[MongoClient[dict[str, Any]]]:
 
 
 @pytest.fixture
-def tenant_data(mongo_client: MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
+def place(request: pytest.FixtureRequest, settings: Any) -> Place:
+    """Where organizations live in this test; see the mark `everywhere`."""
+    if not hasattr(request, "param"):
+        return PLACES["collection-name"]
+    chosen = PLACES[request.param]
+    settings.TENANCY_NAMING = chosen.naming
+    return chosen
+
+
+@pytest.fixture
+def tenant_data(
+    mongo_client: MongoClient[dict[str, Any]], place: Place
+) -> Iterator[Database[dict[str, Any]]]:
     """The tenants' database, empty before and after, for tests that need no catalog."""
-    mongo_client.drop_database(settings.TENANCY_DATABASE)
-    yield mongo_client[settings.TENANCY_DATABASE]
-    mongo_client.drop_database(settings.TENANCY_DATABASE)
+    shared = mongo_client[settings.TENANCY_DATABASE]
+    clear_database(shared)
+    yield shared
+    clear_database(shared)
 
 
 @pytest.fixture
@@ -112,11 +139,30 @@ def mongo(
     db: None,
     transactional_db: None,
     tenant_data: Database[dict[str, Any]],
-) -> Database[dict[str, Any]]:
+    place: Place,
+) -> Iterator[Database[dict[str, Any]]]:
     """The tenants' database, empty before and after, beside an empty catalog."""
     if "naming" in request.fixturenames:
         request.getfixturevalue("naming")  # before anybody creates an organization
-    return tenant_data
+    if place.kind == "collection":
+        yield tenant_data
+        return
+    Plan.objects.update_or_create(code=Plan.DEFAULT, defaults={"default_kind": place.kind})
+    if place.kind == "cluster":
+        for alias in CAST:  # each gets a cluster to itself; it is one mongod under two URIs
+            sealed = encryption.encrypt(f"{place.uri}&appName={alias}")
+            Cluster.objects.create(alias=alias, uri_encrypted=sealed)
+    behind = request.getfixturevalue("behind")
+    yield tenant_data
+    behind.clear()
+
+
+@pytest.fixture
+def behind(request: pytest.FixtureRequest, mongo_client: MongoClient[dict[str, Any]]) -> Behind:
+    """Both deployments, behind the product's back."""
+    if request.config.getoption("--mongo") == "mock":
+        return Behind(mongo_client, mongo_client)
+    return Behind(mongo_client, request.getfixturevalue("second_client"))
 
 
 @pytest.fixture
@@ -130,10 +176,17 @@ def second_cluster(mongo: Any, second_client: MongoClient[dict[str, Any]]) -> It
 
 
 @pytest.fixture
-def address() -> PlacementAddress:
-    """Where acme lives, for tests of the data plane alone."""
-    database, uri = settings.TENANCY_DATABASE, settings.MONGODB_URI
-    return PlacementAddress("collection", "default", database, "org_acme", uri)
+def address(place: Place, behind: Behind, tenant_data: Any) -> Iterator[PlacementAddress]:
+    """Where acme lives, for tests of the data plane alone; what others have there must stay."""
+    acme = place.address("acme")
+    behind.move_neighbours_in(acme)
+    before = [neighbour.find() for neighbour in behind.neighbours(acme)]
+    yield acme
+    assert [neighbour.find() for neighbour in behind.neighbours(acme)] == before
+    if place.kind in OWN_DATABASE:
+        for slug in CAST:
+            stored = behind.stored(place.address(slug))
+            clear_database(stored.collection.database)
 
 
 @pytest.fixture(params=["name", "id"])
@@ -203,6 +256,12 @@ def acme(mongo: Any) -> Cast:
 @pytest.fixture
 def globex(mongo: Any) -> Cast:
     return make_cast("Globex", {"charlie": Role.OWNER})
+
+
+@pytest.fixture
+def stored(acme: Cast, behind: Behind) -> Stored:
+    """What MongoDB has in acme's main collection."""
+    return behind.stored_of(acme.organization)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.test import APIClient
 
 from accounts.roles import PERMISSIONS, PUBLIC
-from tests.conftest import Cast
+from tests.places import Stored
 
 CANARY = "canary-of-acme"
 # Routes outside of DRF that anybody may read: they hold nothing of any organization.
@@ -73,9 +73,9 @@ def label(value: Any) -> str:
 
 
 @pytest.fixture
-def secret(acme: Cast, mongo: Any) -> str:
+def secret(stored: Stored) -> str:
     """A document of acme with a canary in it."""
-    mongo[acme.organization.placement.namespace].insert_one({"_id": "secret", "word": CANARY})
+    stored.insert_one({"_id": "secret", "word": CANARY})
     return CANARY
 
 
@@ -110,6 +110,7 @@ def test_bad_token_is_refused(route, method, nobody, secret):
     assert send(nobody, route, method).status_code == 401
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("route", API_ROUTES, ids=label)
 def test_reading_as_an_outsider_shows_nothing_of_acme(route, charlie, acme, secret):
     answer = charlie.get(route.path + "?organization_name=Acme" * route.name.startswith("legacy-g"))
@@ -119,16 +120,17 @@ def test_reading_as_an_outsider_shows_nothing_of_acme(route, charlie, acme, secr
     assert str(acme.id) not in answer.content.decode() or route.name == "legacy-get"
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize(("route", "method"), PROTECTED, ids=label)
-def test_acting_as_an_outsider_changes_nothing_of_acme(route, method, charlie, acme, secret, mongo):
+def test_acting_as_an_outsider_changes_nothing(route, method, charlie, acme, secret, stored):
     send(charlie, route, method)
 
     acme.organization.refresh_from_db()
     assert (acme.organization.name, acme.organization.status) == ("Acme", "active")
-    found = mongo[acme.organization.placement.namespace].find_one()
-    assert found == {"_id": "secret", "word": CANARY}
+    assert stored.find() == [{"_id": "secret", "word": CANARY}]
 
 
+@pytest.mark.everywhere
 def test_document_of_another_looks_like_one_that_does_not_exist(charlie, secret):
     foreign = charlie.get("/api/v1/collections/main/documents/secret").json()
     missing = charlie.get("/api/v1/collections/main/documents/nothing").json()

@@ -85,6 +85,7 @@ def asleep_for_long(asleep, settings):
 # --- pauses
 
 
+@pytest.mark.everywhere
 def test_a_call_waits_for_the_end_of_a_pause_and_goes_on(acme, monkeypatch):
     run(acme, lambda documents: documents.insert({"_id": 1}))
     pause(acme)
@@ -183,6 +184,7 @@ def test_every_status_is_served_or_refused():
     )
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize(
     ("change", "refusal"),
     [
@@ -286,6 +288,7 @@ def test_a_later_page_at_a_fence_is_read_again(asleep):
     assert recorded.at == ["org_acme", "org_umbrella"]
 
 
+@pytest.mark.everywhere
 def test_a_collection_made_by_another_process_is_found(acme, settings):
     tenant = catalog.get_tenant(acme.id, max_age=0)
     lifecycle.declare_collection(acme.id, "orders", by=ACTOR)
@@ -297,6 +300,7 @@ def test_a_collection_made_by_another_process_is_found(acme, settings):
 # --- an unchanged placement
 
 
+@pytest.mark.everywhere
 def test_nothing_found_at_the_current_place_is_believed_after_one_look(acme):
     get = Recorded(lambda documents: documents.get("missing"))
     page = Recorded(lambda documents: documents.list_page(limit=5))
@@ -308,6 +312,7 @@ def test_nothing_found_at_the_current_place_is_believed_after_one_look(acme):
     assert (len(get.at), len(page.at)) == (1, 1)
 
 
+@pytest.mark.everywhere
 def test_an_unknown_collection_is_not_found(acme):
     call = Recorded(lambda documents: documents.get(1))
 
@@ -318,6 +323,7 @@ def test_an_unknown_collection_is_not_found(acme):
     assert call.at == []
 
 
+@pytest.mark.everywhere
 def test_positive_answers_ask_the_catalog_nothing(acme, settings, django_assert_num_queries):
     settings.TENANCY_CATALOG_TTL = 60
     catalog.get_tenant(acme.id, max_age=0)
@@ -331,6 +337,7 @@ def test_positive_answers_ask_the_catalog_nothing(acme, settings, django_assert_
         run(acme, lambda documents: documents.delete(1))
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize(
     ("call", "refusal"),
     [

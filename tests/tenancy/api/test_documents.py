@@ -11,13 +11,10 @@ from tests.conftest import ACTOR
 from tests.http import DOCUMENTS, pointers, refused, send
 from tests.http import document_url as url
 
+pytestmark = pytest.mark.everywhere
+
 OID = "59a47286cfa9a3a73e51e72c"
 UUID = "3b241101-e2bb-4255-8caf-4136c566a962"
-
-
-@pytest.fixture
-def stored(mongo):
-    return mongo["org_acme"]
 
 
 @pytest.fixture
@@ -217,11 +214,11 @@ def test_a_condition_that_is_no_etag_is_refused(alice, ada, method):
 
 
 @WRITES
-def test_a_conditional_write_makes_no_document_and_no_collection(alice, mongo, method):
+def test_a_conditional_write_makes_no_document_and_no_collection(alice, stored, method):
     for path, tag in product((url("x"), url("x", "unheard")), ('"r1"', "*")):
         refused(send(alice, method, path, {"n": 1}, If_Match=tag), 404, "not_found")
 
-    assert mongo["org_acme"].count_documents({}) == 0
+    assert stored.count_documents({}) == 0
     assert alice.get("/api/v1/collections").json() == {"data": [{"name": "main"}]}
 
 
@@ -320,35 +317,39 @@ def test_a_changed_cursor_is_refused(alice, seven):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT"])
-def test_the_first_write_makes_a_collection(bob, mongo, method):
+def test_the_first_write_makes_a_collection(bob, acme, behind, method):
     path = url("x", "orders") if method == "PUT" else "/api/v1/collections/orders/documents"
 
     assert send(bob, method, path, {"n": 1}).status_code == 201
 
-    assert mongo["org_acme.orders"].count_documents({}) == 1
+    assert behind.stored_of(acme.organization, "orders").count_documents({}) == 1
     assert {"name": "orders"} in bob.get("/api/v1/collections").json()["data"]
 
 
 IMPOSSIBLE = ["Orders", "1a", "a.b", "a" * 64, "$x", "system.users", "ä", "a\n", " main", "a b"]
 
 
-def test_an_unknown_collection_is_not_found(alice, mongo):
+def test_an_unknown_collection_is_not_found(alice, behind):
+    before = behind.physical_names()
+
     for name in ("orders", "a" * 63, *IMPOSSIBLE):
         path = f"/api/v1/collections/{quote(name)}/documents"
         refused(alice.get(path), 404, "not_found")
         for method in ("GET", "PATCH", "DELETE"):
             refused(send(alice, method, f"{path}/x", {}), 404, "not_found")
 
-    assert mongo.list_collection_names() == ["org_acme"]
+    assert behind.physical_names() == before
 
 
-def test_an_impossible_collection_is_not_made_by_a_write(alice, mongo):
+def test_an_impossible_collection_is_not_made_by_a_write(alice, behind):
+    before = behind.physical_names()
+
     for name in IMPOSSIBLE:
         path = f"/api/v1/collections/{quote(name)}/documents"
         refused(send(alice, "PUT", f"{path}/x", {}), 404, "not_found")
         refused(send(alice, "POST", path, {}), 404, "not_found")
 
-    assert mongo.list_collection_names() == ["org_acme"]
+    assert behind.physical_names() == before
 
 
 # --- who may
@@ -391,10 +392,11 @@ def test_an_outsider_sees_what_is_not_there(alice, charlie, collection):
         assert one == other
 
 
-def test_an_outsiders_write_stays_in_the_outsiders_place(alice, charlie, ada, mongo):
+def test_an_outsiders_write_stays_in_the_outsiders_place(alice, charlie, ada, stored):
     assert send(charlie, "PUT", ada, {"name": "Eve"}).status_code == 201
 
     assert alice.get(ada).json()["name"] == "Ada"
+    assert [row["name"] for row in stored.find()] == ["Ada"]
     assert charlie.delete(ada).status_code == 204
     assert alice.get(ada).status_code == 200
 

@@ -9,6 +9,8 @@ from pymongo.monitoring import CommandListener
 from tenancy.mongo import clients
 from tests.http import DOCUMENTS, document_url, send
 
+pytestmark = pytest.mark.everywhere
+
 
 class Commands(CommandListener):
     """Remembers the name of every command that a client sends."""
@@ -94,8 +96,8 @@ def test_steady_state_asks_the_catalog_nothing_and_mongodb_little(
     assert commands == expected
 
 
-def test_a_full_page_is_one_command(warm, commands, mongo, django_assert_num_queries):
-    mongo["org_acme"].insert_many([{"_id": n, "text": "x" * 500} for n in range(1_500)])
+def test_a_full_page_is_one_command(warm, commands, stored, django_assert_num_queries):
+    stored.insert_many([{"_id": n, "text": "x" * 500} for n in range(1_500)])
 
     with django_assert_num_queries(0):
         answer = warm.get(f"{DOCUMENTS}?limit=1000")
