@@ -194,7 +194,7 @@ def _check_uri(row: Cluster, uri: str, *, force: bool) -> None:
     if row.alias == Cluster.DEFAULT:
         raise _wrong("uri", "The URI of the cluster “default” is MONGODB_URI.")
     found = examine_cluster(uri)
-    if found.problems and not force:
+    if found.problems and not (force and found.is_uri):
         errors = [FieldError("/uri", "cluster_unfit", problem) for problem in found.problems]
         raise ValidationFailed("The cluster cannot be used.", errors=errors)
     identity = found.facts.identity if found.facts else None

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import warnings
 from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
@@ -26,7 +27,12 @@ CONNECT_TIMEOUT_MS = 2_000
 WAIT_QUEUE_TIMEOUT_MS = 1_000
 MAX_POOL_SIZE = 64
 SRV_SCHEME = "mongodb+srv://"
+SCHEMES = ("mongodb://", SRV_SCHEME)
+NO_URI = "The URI of the cluster is no MongoDB URI."
 OPTION_REFUSED = "The URI of the cluster has a host or an option that the driver does not accept."
+
+# The driver's warnings name what it takes for an option; it may be a piece of a password.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"pymongo\.")
 
 _clients: dict[tuple[int, str], MongoClient[Document]] = {}
 _guards: dict[tuple[int, str], Guard] = {}
@@ -35,6 +41,8 @@ _lock = threading.Lock()
 
 def open_client(uri: str) -> MongoClient[Document]:
     """Open a client. Raises Misconfigured, without the driver's words: they may repeat the URI."""
+    if not uri.startswith(SCHEMES):  # the driver would take it for a host
+        raise Misconfigured(NO_URI)
     # The concerns are set here and not in the URI: they are what "acknowledged" means.
     try:
         return MongoClient(
@@ -51,12 +59,12 @@ def open_client(uri: str) -> MongoClient[Document]:
             appname="tenantry",
         )
     except InvalidURI:
-        raise Misconfigured("The URI of the cluster is no MongoDB URI.") from None
+        raise Misconfigured(NO_URI) from None
     except ConfigurationError as error:
         if uri.startswith(SRV_SCHEME):  # its hosts are asked of the DNS here and now
             raise ClusterUnavailable from error
         raise Misconfigured(OPTION_REFUSED) from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UserWarning):
         raise Misconfigured(OPTION_REFUSED) from None
 
 

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pymongo
@@ -16,7 +16,7 @@ from pymongo.errors import OperationFailure, PyMongoError, ServerSelectionTimeou
 from pymongo.uri_parser import parse_uri
 
 from tenancy.exceptions import ClusterUnavailable, Misconfigured
-from tenancy.mongo.clients import OPTION_REFUSED, SRV_SCHEME, Document, get_client, open_client
+from tenancy.mongo.clients import SRV_SCHEME, Document, get_client, open_client
 from tenancy.mongo.errors import driver_errors
 
 EXAMINATION_SECONDS = 5.0
@@ -69,11 +69,15 @@ class ClusterFacts:
 
 @dataclass(frozen=True)
 class Examination:
-    """The facts, if it was reached; what is wrong, and what could be better, with the remedy."""
+    """The facts, if it was reached; what is wrong, and what could be better, with the remedy.
+
+    Without `is_uri` there is nothing that could be reached some day.
+    """
 
     facts: ClusterFacts | None = None
     problems: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    is_uri: bool = True
 
 
 def examine_cluster(uri: str) -> Examination:
@@ -84,11 +88,9 @@ def examine_cluster(uri: str) -> Examination:
         with client, pymongo.timeout(EXAMINATION_SECONDS):
             return _examine(client)
     except Misconfigured as error:
-        return Examination(problems=(error.detail,))
+        return Examination(problems=(error.detail,), is_uri=False)
     except ClusterUnavailable:
         return Examination(problems=("The DNS does not know it. Check the host of the URI.",))
-    except UserWarning:
-        return Examination(problems=(OPTION_REFUSED,))
     except OperationFailure as error:
         return Examination(problems=(_refusal(error),))
     except PyMongoError as error:

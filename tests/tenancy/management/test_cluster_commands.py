@@ -99,6 +99,14 @@ def test_cluster_that_is_unfit_is_refused_unless_forced(monkeypatch):
     assert (checked.code, checked.failure) == (1, "1 problem found.")
 
 
+@pytest.mark.parametrize("text", ["hunter2", "http://h", "mongodb://h/?nothing=1"])
+def test_what_is_no_uri_is_refused_even_forced(text, monkeypatch):
+    monkeypatch.setenv(VARIABLE, text)
+
+    assert "The URI of the cluster" in run("add_cluster", "a", "--force").failure
+    assert not Cluster.objects.filter(alias="a").exists()
+
+
 def test_known_deployment_is_refused_under_another_name_even_forced(given, second_cluster):
     done = run("add_cluster", "again", "--force")
 
