@@ -183,12 +183,12 @@ class TenantCollection:
 
         Raises DocumentNotFound, PreconditionFailed, or RevisionConflict when others keep winning.
         """
-        changes = _with_id(document_id, patch)
+        _, *changes = _with_id(document_id, patch).items()  # a merge would change an id, too
         for attempt in range(PATCH_ATTEMPTS):
             current = self._read(document_id)
             if not holds(if_match, current):
                 self._explain_mismatch(document_id)
-            merged = self._swap(current, apply_merge_patch(current, changes))
+            merged = self._swap(current, apply_merge_patch(current, dict(changes)))
             if merged is not None:
                 return shown(merged)
             time.sleep(random.uniform(0, PATCH_BACKOFF_SECONDS * attempt))  # noqa: S311 -- jitter
