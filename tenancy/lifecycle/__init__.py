@@ -1,5 +1,6 @@
 """What may be done to an organization: the only writer of its status and placement."""
 
+from tenancy.lifecycle.cloning import begin_clone, clone_organization
 from tenancy.lifecycle.collections import declare_collection, drop_collection
 from tenancy.lifecycle.creation import create_organization
 from tenancy.lifecycle.deletion import delete_organization, restore_organization
@@ -12,15 +13,19 @@ from tenancy.lifecycle.indexes import (
     remove_index,
 )
 from tenancy.lifecycle.move_plans import MovePlan, plan_move
-from tenancy.lifecycle.moving import move_organization
+from tenancy.lifecycle.moving import begin_move, move_organization
+from tenancy.lifecycle.plans import get_plan, transfer_organization
 from tenancy.lifecycle.renaming import rename_organization
 from tenancy.lifecycle.signals import creation_undone, organization_deleted, organization_purged
 from tenancy.lifecycle.states import resume_organization, suspend_organization
 
 __all__ = [
     "MovePlan",
+    "begin_clone",
+    "begin_move",
     "build_missing_indexes",
     "built_indexes",
+    "clone_organization",
     "create_organization",
     "creation_undone",
     "declare_collection",
@@ -29,6 +34,7 @@ __all__ = [
     "delete_organization",
     "drop_collection",
     "find_missing_indexes",
+    "get_plan",
     "move_organization",
     "organization_deleted",
     "organization_purged",
@@ -38,4 +44,5 @@ __all__ = [
     "restore_organization",
     "resume_organization",
     "suspend_organization",
+    "transfer_organization",
 ]

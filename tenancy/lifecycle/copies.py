@@ -14,8 +14,8 @@ from uuid import uuid4
 from tenancy.exceptions import PlacementDisturbed
 from tenancy.lifecycle.indexes import declared_indexes
 from tenancy.mongo import indexes, provisioning
-from tenancy.mongo.changes import Changes, note_time
-from tenancy.mongo.copying import SENTINELS, Copy
+from tenancy.mongo.changes import SENTINELS, Changes, note_time
+from tenancy.mongo.copying import Copy
 from tenancy.mongo.raw_collections import END, FIRST
 from tenancy.mongo.raw_documents import read_id, spell_id
 from tenancy.names import COLLECTION_NAME, PlacementAddress

@@ -65,10 +65,10 @@ def create_organization(
     name = clean_name(name, pointer=pointer)
     slug = slug_of(name, pointer=pointer)
     for attempt in range(PLACING_ATTEMPTS):
-        draft, kind, cluster = _draft(name, slug, wish)
+        draft, kind, cluster = draft_organization(name, slug, wish)
         try:
             with transaction.atomic():
-                _reserve(draft, kind, cluster, pointer=pointer)
+                reserve_organization(draft, kind, cluster, pointer=pointer)
                 run = begin_operation(CREATE, draft, {"name": name, "slug": slug}, by=by)
                 if on_reserve is not None:
                     on_reserve(draft)
@@ -81,7 +81,9 @@ def create_organization(
     return Organization.objects.select_related("placement").get(pk=draft.pk)
 
 
-def _draft(name: str, slug: str, wish: Wish) -> tuple[Organization, PlacementKind, Cluster]:
+def draft_organization(
+    name: str, slug: str, wish: Wish
+) -> tuple[Organization, PlacementKind, Cluster]:
     """Return the row to insert, and where it is to live."""
     Cluster.objects.get_or_create(alias=Cluster.DEFAULT)
     plan = _plan(wish.get("plan") or Plan.DEFAULT)
@@ -100,9 +102,10 @@ def _plan(code: str) -> Plan:
     return plan
 
 
-def _reserve(
+def reserve_organization(
     organization: Organization, kind: PlacementKind, cluster: Cluster, *, pointer: str
 ) -> None:
+    """Insert the row of a new organization, its name, its placement and `main`: all or nothing."""
     naming = cast(Naming, settings.TENANCY_NAMING)
     slug = str(organization.slug)
     namespace = namespace_for(organization.pk, slug, naming=naming, kind=kind)

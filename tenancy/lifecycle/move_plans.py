@@ -1,5 +1,6 @@
 """What a move would be: from where to where, how much, how long, and what is against it."""
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 from uuid import UUID
@@ -7,7 +8,13 @@ from uuid import UUID
 from django.conf import settings
 
 from tenancy import catalog
-from tenancy.exceptions import Conflict, PlacementUnsupported
+from tenancy.exceptions import (
+    ClusterFull,
+    Conflict,
+    OrganizationNotFound,
+    PlacementUnsupported,
+    ValidationFailed,
+)
 from tenancy.lifecycle.capacity import assert_capacity
 from tenancy.lifecycle.clusters import get_cluster
 from tenancy.lifecycle.indexes import declared_indexes
@@ -68,6 +75,15 @@ def place_of(organization: Organization) -> Place:
     return Place(cast(Kind, placement.kind), placement.cluster.alias, placement.namespace)
 
 
+def read_organization(organization_id: UUID) -> Organization:
+    """Return the row with what planning a move looks at, or raise OrganizationNotFound."""
+    rows = Organization.objects.existing().select_related("plan", "placement__cluster")
+    row = rows.filter(pk=organization_id).first()
+    if row is None:
+        raise OrganizationNotFound
+    return row
+
+
 def choose_target(organization: Organization, kind: Kind, alias: str | None) -> Place:
     """Return where a move goes: the named cluster, else the present one if it will do, else the
     one that choosing for a new organization would give.
@@ -76,12 +92,7 @@ def choose_target(organization: Organization, kind: Kind, alias: str | None) -> 
     organization is there already.
     """
     here = organization.placement.cluster
-    if alias is not None:
-        cluster = get_cluster(alias)
-    elif kind != "cluster" and here.dedicated_to_id is None:
-        cluster = here
-    else:
-        _, cluster = choose_place(organization.plan, organization.region, kind)
+    cluster = get_cluster(alias) if alias is not None else _choose_cluster(organization, kind)
     naming = cast(Naming, settings.TENANCY_NAMING)
     slug = str(organization.slug)
     namespace = namespace_for(organization.pk, slug, naming=naming, kind=kind)
@@ -89,13 +100,30 @@ def choose_target(organization: Organization, kind: Kind, alias: str | None) -> 
     if (target.kind, target.cluster) == (organization.placement.kind, here.alias):
         raise Conflict(f"The organization is there already: {place_of(organization)}.")
     check_residency(organization, cluster)
-    _check_indexes(organization, kind)
-    _check_room(organization, kind, cluster)
+    check_indexes(organization, kind)
+    assert_capacity(cluster, *_room(organization, kind))
     return target
 
 
-def _check_indexes(organization: Organization, kind: Kind) -> None:
-    """Refuse to give up silently what the shared collection does not have."""
+def _choose_cluster(organization: Organization, kind: Kind) -> Cluster:
+    here = organization.placement.cluster
+    if kind != "cluster" and here.dedicated_to_id is None:
+        with suppress(ValidationFailed, ClusterFull):
+            check_residency(organization, here)
+            assert_capacity(here, *_room(organization, kind))
+            return here
+    collections, indexes = _room(organization, kind)
+    return choose_place(
+        organization.plan, organization.region, kind,
+        collections=collections, indexes=indexes,
+    )[1]  # fmt: skip
+
+
+def check_indexes(organization: Organization, kind: Kind) -> None:
+    """Refuse to give up silently what the shared collection does not have.
+
+    Raises PlacementUnsupported.
+    """
     if kind != "shared":
         return
     for collection, specs in declared_indexes(organization.pk).items():
@@ -108,12 +136,13 @@ def _check_indexes(organization: Organization, kind: Kind) -> None:
                 )
 
 
-def _check_room(organization: Organization, kind: Kind, cluster: Cluster) -> None:
+def _room(organization: Organization, kind: Kind) -> tuple[int, int]:
+    """Return how many collections and indexes an organization takes with it."""
     if kind == "shared":
-        return
+        return 0, 0
     collections = organization.collections.count()
     wanted = sum(map(len, declared_indexes(organization.pk).values()))
-    assert_capacity(cluster, collections, collections + wanted)
+    return collections, collections + wanted
 
 
 def plan_move(organization_id: UUID, kind: Kind, *, cluster: str | None = None) -> MovePlan:
@@ -121,8 +150,7 @@ def plan_move(organization_id: UUID, kind: Kind, *, cluster: str | None = None) 
 
     Raises what `choose_target` raises, and ClusterUnavailable.
     """
-    rows = Organization.objects.existing().select_related("plan", "placement__cluster")
-    organization = rows.get(pk=organization_id)
+    organization = read_organization(organization_id)
     source, target = place_of(organization), choose_target(organization, kind, cluster)
     names = catalog.declared_collections(organization.pk)
     size = measure_place(source, names)

@@ -23,14 +23,21 @@ from tenancy.exceptions import (
     TenancyError,
     Unavailable,
 )
+from tenancy.lifecycle.clusters import get_cluster
 from tenancy.lifecycle.copies import CopyRun, begin_changes
-from tenancy.lifecycle.move_plans import Place, choose_target, measure_place, place_of
-from tenancy.lifecycle.placing import take_place
+from tenancy.lifecycle.move_plans import (
+    Place,
+    choose_target,
+    measure_place,
+    place_of,
+    read_organization,
+)
+from tenancy.lifecycle.placing import check_residency, take_place
 from tenancy.lifecycle.states import lock_organization
 from tenancy.lifecycle.switching import copy_of, end_own_pause, source_of, switch, target_of
 from tenancy.models import Cluster, Operation, Organization, OrganizationStatus
 from tenancy.mongo import fences, provisioning
-from tenancy.mongo.copying import SENTINELS
+from tenancy.mongo.changes import SENTINELS
 from tenancy.names import Kind
 from tenancy.operations import Kind as OperationKind
 from tenancy.operations import (
@@ -62,14 +69,36 @@ def move_organization(
     Raises what `choose_target` raises, OperationRunning, and with `wait` what made the move give
     up: then the organization is where it was.
     """
-    with transaction.atomic():
-        organization = lock_organization(organization_id, *MOVABLE)
-        target = choose_target(organization, kind, cluster)
-        run = _reserve(organization, target, by=by, leased=wait)
-    fail_point_reserved(MOVE)
+    run = begin_move(organization_id, kind, by=by, cluster=cluster, leased=wait)
     if wait:
         run_inline(run)
     return get_operation(run.operation.pk)
+
+
+def begin_move(
+    organization_id: UUID, kind: Kind, *, by: str, cluster: str | None = None, leased: bool = True
+) -> Run:
+    """Write the operation of a move; with `leased`, the caller goes on with `run_inline`."""
+    # Outside of the transaction: clusters are asked how full they are.
+    organization = read_organization(organization_id)
+    target = choose_target(organization, kind, cluster)
+    with transaction.atomic():
+        run = reserve_move(organization, target, by=by, leased=leased)
+    fail_point_reserved(MOVE)
+    return run
+
+
+def reserve_move(organization: Organization, target: Place, *, by: str, leased: bool) -> Run:
+    """Write the operation, in the caller's transaction, if nothing changed since it was planned.
+
+    Raises OperationRunning, ValidationFailed.
+    """
+    planned = organization.placement.epoch
+    organization = lock_organization(organization.pk, *MOVABLE)
+    if organization.placement.epoch != planned:
+        raise OperationRunning
+    check_residency(organization, get_cluster(target.cluster))
+    return _reserve(organization, target, by=by, leased=leased)
 
 
 def _reserve(organization: Organization, target: Place, *, by: str, leased: bool) -> Run:

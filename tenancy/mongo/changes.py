@@ -20,6 +20,8 @@ AWAIT_MS = 20
 BATCH_CHANGES = 1_000
 # Beside writers there is always a next change: what is read by then is applied first.
 READ_SECONDS = 0.05
+# `~` is in no logical name: no tenant has this collection. What is written there is looked out for.
+SENTINELS = "~sentinel"
 _DOCUMENT_CHANGES = frozenset(("insert", "update", "replace", "delete"))
 _DISTURBANCES = frozenset(("drop", "rename", "dropDatabase", "invalidate"))
 
@@ -132,7 +134,7 @@ class Changes:
 
     def _changed(self, event: Document) -> Change | None:
         kind = event["operationType"]
-        if kind in _DISTURBANCES:
+        if kind in _DISTURBANCES and not event.get("ns", {}).get("coll", "").endswith(SENTINELS):
             raise PlacementDisturbed
         if kind not in _DOCUMENT_CHANGES:
             return None

@@ -12,15 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
-from tenancy.mongo.changes import Change, Changes
+from tenancy.mongo.changes import SENTINELS, Change, Changes
 from tenancy.mongo.provisioning import create_collection
 from tenancy.mongo.raw_collections import END, FIRST, RawCollection
 from tenancy.mongo.raw_documents import id_of, key_of, key_of_id
 from tenancy.names import PlacementAddress
 
 APPLY_IDS = 200
-# `~` is in no logical name: no tenant has this collection. What is written there is looked out for.
-SENTINELS = "~sentinel"
 
 
 class Copied(NamedTuple):
