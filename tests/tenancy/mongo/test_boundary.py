@@ -1,12 +1,16 @@
 """The boundary of the shared collection: what a tenant can ask, and what it costs."""
 
 from datetime import UTC, datetime
+from functools import partial
 from uuid import UUID
 
 import pytest
 from bson import Binary, Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp, encode
+from pymongo import MongoClient
+from pymongo.monitoring import CommandListener
 
 from tenancy.exceptions import AlreadyExists, DocumentNotFound, TenancyError, ValidationFailed
+from tenancy.mongo import clients
 from tenancy.mongo.boundary import SHARED_ID_EXTRA_BYTES, boundary_of
 from tenancy.mongo.documents import START, TenantCollection
 from tenancy.names import PlacementAddress
@@ -338,3 +342,106 @@ def test_a_pipeline_gives_what_it_gives_in_an_own_collection(shared, own, stages
 
     assert (theirs if is_sorted else sorted(theirs)) == (mine if is_sorted else sorted(mine))
     assert CANARY.encode() not in b"".join(theirs)
+
+
+# --- what it costs
+
+TENANTS = [UUID(int=(0x7F << 120) + number) for number in range(50)]
+EACH_HAS = 20
+
+
+class Commands(CommandListener):
+    """Remembers every command that reads, to ask MongoDB how it was answered."""
+
+    def __init__(self):
+        self.sent = []
+
+    def started(self, event):
+        if event.command_name in {"find", "aggregate", "count"}:
+            self.sent.append(dict(event.command))
+
+    def succeeded(self, event):
+        pass
+
+    def failed(self, event):
+        pass
+
+
+def statistics_in(plan):
+    """Return every `executionStats` in an explanation, however deep."""
+    if isinstance(plan, list):
+        return [each for part in plan for each in statistics_in(part)]
+    if not isinstance(plan, dict):
+        return []
+    own = [plan["executionStats"]] if "executionStats" in plan else []
+    return own + [each for value in plan.values() for each in statistics_in(value)]
+
+
+def stages_in(plan):
+    """Return the name of every stage, and the index of every scan."""
+    if isinstance(plan, list):
+        return {each for part in plan for each in stages_in(part)}
+    if not isinstance(plan, dict):
+        return set()
+    own = {plan[key] for key in ("stage", "indexName") if isinstance(plan.get(key), str)}
+    return own | {each for value in plan.values() for each in stages_in(value)}
+
+
+@pytest.fixture
+def commands(tenant_data, monkeypatch):
+    """What the product's client reads, while fifty tenants share the collection."""
+    rows = [
+        {"_id": {"o": Binary(owner.bytes, 4), "c": logical, "k": number}, "n": number % 5}
+        for owner in TENANTS
+        for logical in ("main", "orders")
+        for number in range(EACH_HAS)
+    ]
+    tenant_data["shared"].insert_many(rows)
+    listener = Commands()
+    monkeypatch.setattr(clients, "MongoClient", partial(MongoClient, event_listeners=[listener]))
+    clients.close_clients()
+    yield listener.sent
+    clients.close_clients()
+
+
+NOT_EXPLAINED = {
+    *["lsid", "$db", "$clusterTime", "txnNumber", "maxTimeMS", "readConcern", "$readPreference"]
+}
+OPERATOR_ID = {"_id": {"$gte": 15}}
+DEEP = {"$or": [{"_id": 1}, {"n": 1}]}
+# A read, and how many keys it may look at: one more tells that there is nothing more.
+READS = {
+    "get": (lambda documents: documents.get(7), 1),
+    "list": (lambda documents: documents.list_page(limit=1_000), EACH_HAS + 1),
+    "first page": (lambda documents: documents.list_page(limit=5), 6),
+    "later page": (lambda documents: documents.list_page(limit=5, after=9), 8),
+    "last page": (lambda documents: documents.list_page(limit=50, after=9), EACH_HAS),
+    "filtered": (lambda documents: documents.list_page(limit=50, query={"n": 1}), EACH_HAS + 1),
+    "filtered by id": (lambda documents: documents.list_page(limit=50, query=OPERATOR_ID), 6),
+    "some ids": (lambda documents: documents.count({"_id": {"$in": [1, 2, 99]}}), 7),
+    "count": (lambda documents: documents.count(), EACH_HAS + 1),
+    "count by id": (lambda documents: documents.count(OPERATOR_ID), 6),
+    "count deep": (
+        lambda documents: documents.count({"$or": [{"_id": 1}, {"n": 1}]}),
+        EACH_HAS + 1,
+    ),
+    "aggregate": (lambda documents: list(documents.aggregate([{"$count": "n"}])), EACH_HAS + 1),
+    "first match": (lambda documents: list(documents.aggregate([{"$match": OPERATOR_ID}])), 6),
+    "late match": (
+        lambda documents: list(documents.aggregate([{"$sort": {"n": 1}}, {"$match": OPERATOR_ID}])),
+        EACH_HAS + 1,
+    ),
+}
+
+
+@pytest.mark.parametrize(("read", "most"), READS.values(), ids=READS)
+def test_a_read_looks_at_the_tenants_own_keys_alone(commands, tenant_data, read, most):
+    read(documents_of(TENANTS[25]))
+
+    (sent,) = commands
+    kept = {key: value for key, value in sent.items() if key not in NOT_EXPLAINED}
+    plan = tenant_data.command({"explain": kept, "verbosity": "executionStats"})
+    assert max(each["totalKeysExamined"] for each in statistics_in(plan)) <= most
+    assert max(each["totalDocsExamined"] for each in statistics_in(plan)) <= most
+    assert "COLLSCAN" not in stages_in(plan)
+    assert stages_in(plan) & {"IDHACK", "_id_"}
