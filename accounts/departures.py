@@ -24,14 +24,18 @@ def forget_newcomers(organization: Organization, **_: Any) -> None:
 
 
 @receiver(organization_purged)
-def forget_people(organization: Organization, **_: Any) -> None:
-    """Remove the memberships, and the users who had no other and are not operators."""
-    _remove_members(organization)
+def forget_people(organization: Organization, **_: Any) -> int:
+    """Remove the memberships, and the users who had no other and are not operators.
+
+    Return how many members there were.
+    """
+    return _remove_members(organization)
 
 
-def _remove_members(organization: Organization, **which: Any) -> None:
+def _remove_members(organization: Organization, **which: Any) -> int:
     members = list(organization.memberships.values_list("user_id", flat=True))
     Membership.objects.filter(organization=organization).delete()
     alone = User.objects.filter(pk__in=members, memberships=None, is_staff=False)
     alone.filter(**which).delete()
     transaction.on_commit(forget_standings)
+    return len(members)

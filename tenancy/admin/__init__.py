@@ -8,12 +8,14 @@ from django.contrib import admin
 
 from tenancy.admin.audit import AuditEventAdmin
 from tenancy.admin.capacity import ClusterAdmin, PlacementAdmin, PlanAdmin
+from tenancy.admin.erasures import ErasureRecordAdmin
 from tenancy.admin.operations import OperationAdmin
 from tenancy.admin.organizations import OrganizationAdmin
 
 __all__ = [
     "AuditEventAdmin",
     "ClusterAdmin",
+    "ErasureRecordAdmin",
     "OperationAdmin",
     "OrganizationAdmin",
     "PlacementAdmin",

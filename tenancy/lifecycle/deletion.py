@@ -11,6 +11,7 @@ from django.utils import timezone
 from tenancy import catalog
 from tenancy.audit import record_event
 from tenancy.exceptions import NotDeleted, OperationRunning, TenancyError
+from tenancy.lifecycle.erasure import take_stock, write_erasure_record
 from tenancy.lifecycle.pause import pause_lead_seconds
 from tenancy.lifecycle.signals import organization_deleted, organization_purged
 from tenancy.lifecycle.slugs import namespaces_of
@@ -22,6 +23,7 @@ from tenancy.models import (
     OrganizationStatus,
     Placement,
     SlugReservation,
+    Usage,
 )
 from tenancy.mongo import provisioning
 from tenancy.operations import (
@@ -112,6 +114,7 @@ def _drop(run: Run) -> None:
         raise NotDeleted("The organization is not being deleted: nothing was dropped.")
     run.update(params=run.params | {"restorable": False})  # before anything is gone
     cancel_operations(organization, blocking=False)
+    take_stock(run)
     address = catalog.address_of(organization.placement)
     dropped = sum(
         provisioning.drop_namespace(address.at(namespace), run.guarded)
@@ -126,18 +129,20 @@ def _erase(run: Run) -> None:
     organization = run.organization
     with transaction.atomic():
         run.renew()
-        organization_purged.send(Organization, organization=organization)
+        people = organization_purged.send(Organization, organization=organization)
         SlugReservation.objects.filter(organization=organization, retired_at=None).update(
             retired_at=timezone.now()
         )
         Placement.objects.filter(organization=organization).delete()
         Collection.objects.filter(organization=organization).delete()
+        Usage.objects.filter(organization=organization).delete()
         gone = Organization.objects.filter(pk=organization.pk, status=OrganizationStatus.DELETING)
         if gone.update(status=OrganizationStatus.PURGED, name="", slug=None):
             dropped = run.params.get("collections_dropped", 0)
             record_event(
                 organization, "organization.purged", by=run.operation.by, collections=dropped
             )
+            write_erasure_record(run, members=sum(int(count or 0) for _, count in people))
     catalog.forget_tenant(organization.pk)
 
 

@@ -9,5 +9,6 @@ from django.dispatch import Signal
 creation_undone = Signal()
 # It is deleted, though it can be restored: nobody may stay signed in.
 organization_deleted = Signal()
-# Its data is gone: so is what is known about its people through it.
+# Its data is gone: so is what is known about its people through it. Who hears of it returns how
+# many people that were, for the erasure record.
 organization_purged = Signal()

@@ -1,0 +1,63 @@
+"""The proof that an organization's data is gone: what there was, then a record that it was removed.
+
+No personal data: figures, and the names of places.
+"""
+
+import logging
+from typing import Any
+
+from tenancy import catalog
+from tenancy.exceptions import TenancyError
+from tenancy.models import ErasureRecord, Organization, Usage
+from tenancy.mongo.measuring import NOTHING, Measure, measure_collection
+from tenancy.operations import Run
+
+logger = logging.getLogger("tenantry.erasure")
+
+# What cannot be measured in this time is taken from what was counted along with the writes.
+MEASURE_SECONDS = 5.0
+_STOCK = "stock"
+
+
+def take_stock(run: Run) -> None:
+    """Note once, before anything is dropped, what will be removed; a repeat finds the note."""
+    if _STOCK in run.operation.state:
+        return
+    organization = run.organization
+    placement, names = organization.placement, catalog.declared_collections(organization.pk)
+    measured = _measure(run, organization, names)
+    stock = {
+        "collections": len(names),
+        "documents": measured.documents,
+        "bytes": measured.bytes,
+        "places": [
+            {
+                "kind": placement.kind,
+                "cluster": placement.cluster.alias,
+                "namespace": placement.namespace,
+            }
+        ],
+    }
+    run.update(state=run.operation.state | {_STOCK: stock})
+
+
+def _measure(run: Run, organization: Organization, names: list[str]) -> Measure:
+    address, total = catalog.address_of(organization.placement), NOTHING
+    try:
+        for name in names:
+            run.renew()
+            total += measure_collection(address, name, timeout_seconds=MEASURE_SECONDS)
+    except TenancyError as error:
+        logger.warning("%s: taken from what was counted: %s", run.operation, error.detail)
+        counted = Usage.objects.filter(organization=organization).first()
+        return Measure(max(0, counted.documents), max(0, counted.bytes)) if counted else NOTHING
+    return total
+
+
+def write_erasure_record(run: Run, *, members: int) -> None:
+    """Write what was removed. Call it in the transaction that leaves the tombstone."""
+    stock: dict[str, Any] = run.operation.state.get(_STOCK, {})
+    ErasureRecord.objects.get_or_create(
+        organization_id=run.organization_id,
+        defaults={"by": run.operation.by, "members": members, **stock},
+    )
