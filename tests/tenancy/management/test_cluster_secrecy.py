@@ -70,7 +70,8 @@ def uri(user):
 def log(caplog):
     """Everything that is logged from now on, the driver's included."""
     caplog.set_level(logging.DEBUG)
-    return caplog
+    yield caplog
+    clients.close_clients()
 
 
 def output_of(command, *options):
