@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from tenancy.doctor.findings import Finding
+from tenancy.doctor.indexes import missing_indexes
 from tenancy.doctor.survey import OrganizationFacts, Survey, namespace_of, tenants_address
 from tenancy.journal import KINDS
 from tenancy.leases import is_dead
@@ -231,4 +232,5 @@ CHECKS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
     _statuses,
     _physical_collections,
     _missing_collections,
+    missing_indexes,
 )

@@ -16,6 +16,7 @@ from tenancy import catalog, journal, lifecycle, operations
 from tenancy.audit import record_event
 from tenancy.doctor.diagnosis import holds_documents, is_interrupted_declaration, is_past
 from tenancy.doctor.findings import Finding
+from tenancy.doctor.indexes import build_missing
 from tenancy.doctor.survey import namespace_of, slug_at, tenants_address
 from tenancy.exceptions import Conflict, OperationRunning, OrganizationNotFound, TenancyError
 from tenancy.lifecycle.creation import CREATE
@@ -211,6 +212,7 @@ REPAIRS: dict[str, Callable[[Finding, str], None]] = {
     "leftover_aside": _carry_home,
     "stray_collection": _carry_home,
     "undeclared_collection": _declare,
+    "missing_index": lambda finding, by: build_missing(_of(finding)),
     "missing_collection": _make_collection,
     "orphan_collection": _drop_empty,
     "data_of_purged": _drop_empty,

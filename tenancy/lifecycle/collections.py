@@ -1,5 +1,6 @@
 """Declare and drop the logical collections of an organization."""
 
+from contextlib import suppress
 from uuid import UUID
 
 from django.conf import settings
@@ -14,12 +15,14 @@ from tenancy.exceptions import (
     OperationRunning,
     PlanLimitReached,
     StalePlacement,
+    TenancyError,
     TenantBusy,
     ValidationFailed,
 )
 from tenancy.lifecycle.capacity import assert_capacity
 from tenancy.lifecycle.pause import pause_lead_seconds
 from tenancy.lifecycle.states import lock_organization
+from tenancy.measurement import measure_usage
 from tenancy.models import (
     Collection,
     Operation,
@@ -40,6 +43,9 @@ from tenancy.operations import (
     register_kind,
     run_inline,
 )
+
+# Of what is left, after a drop. A runner's lease is longer.
+MEASURE_SECONDS = 2.0
 
 
 def declare_collection(organization_id: UUID, name: str, *, by: str) -> bool:
@@ -134,6 +140,14 @@ def _drop(run: Run) -> None:
     """Drop it where the organization lives, when every process knows that it is gone."""
     address = catalog.address_of(run.organization.placement)
     provisioning.drop_collection(address, run.params["collection"], run.guarded)
+    if address.kind != "shared":  # there it takes its time: after the sweep
+        _measure(run)
+
+
+def _measure(run: Run) -> None:
+    """Have the organization use less, now; if that fails, in time."""
+    with suppress(TenancyError):
+        measure_usage(run.organization_id, timeout_seconds=MEASURE_SECONDS)
 
 
 def _sweep(run: Run) -> None:
@@ -142,6 +156,7 @@ def _sweep(run: Run) -> None:
     if others.exclude(pk=run.operation.pk).exists():
         raise TenantBusy("Another operation of the organization goes first.")
     _drop(run)
+    _measure(run)
 
 
 def _timeout_seconds() -> float:

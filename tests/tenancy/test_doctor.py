@@ -141,7 +141,7 @@ def test_number_of_queries_does_not_grow_with_organizations(
     for number in range(20):
         lifecycle.create_organization(f"Tenant {number}", by=BY)
 
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         assert codes() == []
 
 

@@ -1,5 +1,6 @@
 """What organizations use is counted along with writes, by any number of processes."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -7,10 +8,12 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from tenancy import catalog, measurement, usage
 from tenancy.access import with_collection
+from tenancy.management import worker
 from tenancy.models import Organization, Usage
 from tenancy.usage import Counter, Used
 from tests.conftest import ACTOR
@@ -298,3 +301,18 @@ def test_the_organization_tells_what_it_uses(acme, vera, alice):
 
     assert (body["documents"], body["limits"]["documents"]) == (1, 10)
     assert vera.get("/api/v1/organization").json()["usage"]["documents"] == 1
+
+
+def test_the_worker_and_the_command_measure(acme, globex, alice, capsys):
+    send(alice, "PUT", document_url("a"), {"n": 1})
+
+    worker.measure_some()
+    assert set(Usage.objects.values_list("documents", flat=True)) == {0, 1}
+
+    call_command("measure_usage", as_json=True)
+    rows = json.loads(capsys.readouterr().out)["usage"]
+    assert [(row["organization"], row["documents"]) for row in rows] == [("acme", 1), ("globex", 0)]
+    call_command("measure_usage", "acme")
+    assert "globex" not in capsys.readouterr().out
+    with pytest.raises(CommandError):
+        call_command("measure_usage", "nobody")

@@ -13,7 +13,7 @@ from tenancy.exceptions import (
 )
 from tenancy.journal import begin_operation
 from tenancy.lifecycle.renaming import RENAME
-from tenancy.models import AuditEvent, Collection, Index, Operation
+from tenancy.models import AuditEvent, Collection, Index, Operation, Usage
 from tenancy.mongo import provisioning
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.indexes import IndexSpec
@@ -178,3 +178,12 @@ def test_a_deletion_may_follow_at_once(acme, mongo):
     finish()
 
     assert mongo.list_collection_names() == []
+
+
+def test_what_was_dropped_is_not_used_any_more(everywhere):
+    drop(everywhere)
+    finish()
+
+    used = Usage.objects.get(organization=everywhere.organization)
+    assert used.documents == sum(counts(everywhere)) == 2
+    assert 0 < used.bytes < 60
