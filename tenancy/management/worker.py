@@ -1,4 +1,7 @@
-"""The background worker of `serve`: every half second it runs what is due in the journal."""
+"""The background worker of `serve`: every half second it runs what is due in the journal.
+
+Moves and the like, which may take hours, have a thread of their own: nothing waits for them.
+"""
 
 import logging
 import threading
@@ -21,19 +24,24 @@ MEASURE_ORGANIZATIONS = 3
 
 
 class Worker:
-    """A thread that goes on with operations until it is told to stop."""
+    """Threads that go on with operations until they are told to stop."""
 
     def __init__(self) -> None:
         self.first: list[Operation] = []
         self.first_done = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._long_thread = threading.Thread(target=self._run_long, name="mover", daemon=True)
         self._reported: set[type[Exception]] = set()
         self._measured_at = seconds()
 
     def start(self) -> None:
-        """Begin. `first_done` is set when what was due at the start has been run: `first`."""
+        """Begin. `first_done` is set when what was due at the start has been run: `first`.
+
+        What takes long goes on beside it.
+        """
         self._thread.start()
+        self._long_thread.start()
 
     def stop(self, timeout_seconds: float) -> None:
         """Let the operation that is running end, but wait no longer than the time-out.
@@ -54,11 +62,16 @@ class Worker:
                 self._measured_at = seconds()
         connection.close()
 
-    def _round(self) -> list[Operation]:
+    def _run_long(self) -> None:
+        while not self._stopping.wait(ROUND_SECONDS):
+            self._round(long=True)
+        connection.close()
+
+    def _round(self, *, long: bool = False) -> list[Operation]:
         """Run what is due. Whatever goes wrong, it is logged once and tried again next time."""
         try:
             close_old_connections()
-            ran = run_due()
+            ran = run_due(long=long)
         except Exception as error:
             if type(error) not in self._reported:
                 logger.exception("Operations wait: the journal cannot be worked on.")
@@ -80,9 +93,12 @@ def measure_some() -> None:
         logger.exception("What organizations use cannot be measured.")
 
 
-def run_due() -> list[Operation]:
-    """Run what is due, and return it. Raises ClusterUnavailable before an attempt is wasted."""
-    if not journal.due_operations():
+def run_due(*, long: bool) -> list[Operation]:
+    """Run what is due, of kinds that take long or of the others, and return it.
+
+    Raises ClusterUnavailable before an attempt is wasted.
+    """
+    if not journal.due_operations(long=long):
         return []
     ping(catalog.default_uri())
-    return operations.resume_operations()
+    return operations.resume_operations(long=long)

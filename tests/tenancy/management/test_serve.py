@@ -331,7 +331,7 @@ def test_the_worker_reports_one_kind_of_error_once_and_goes_on(
 ) -> None:
     outcomes: list[Any] = [OSError("a"), OSError("b"), ValueError("c"), ["row"], OSError("d")]
 
-    def run_due() -> Any:
+    def run_due(*, long: bool) -> Any:
         outcome = outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome
