@@ -4,10 +4,12 @@ No personal data: figures, and the names of places.
 """
 
 import logging
+from dataclasses import asdict
 from typing import Any
 
 from tenancy import catalog
 from tenancy.exceptions import TenancyError
+from tenancy.lifecycle.places import places_of
 from tenancy.models import ErasureRecord, Organization, Usage
 from tenancy.mongo.measuring import NOTHING, Measure, measure_collection
 from tenancy.operations import Run
@@ -24,19 +26,13 @@ def take_stock(run: Run) -> None:
     if _STOCK in run.operation.state:
         return
     organization = run.organization
-    placement, names = organization.placement, catalog.declared_collections(organization.pk)
+    names = catalog.declared_collections(organization.pk)
     measured = _measure(run, organization, names)
     stock = {
         "collections": len(names),
         "documents": measured.documents,
         "bytes": measured.bytes,
-        "places": [
-            {
-                "kind": placement.kind,
-                "cluster": placement.cluster.alias,
-                "namespace": placement.namespace,
-            }
-        ],
+        "places": [asdict(place) for place in places_of(organization)],
     }
     run.update(state=run.operation.state | {_STOCK: stock})
 
