@@ -69,6 +69,9 @@ class Copy:
     def copy_batches(self, logical: str, start: Any, end: Any) -> Iterator[Copied]:
         """Copy `start <= _id <= end`, reading one batch ahead; yield after each batch."""
         source, target = self._both(logical)
+        if end == FIRST:  # it was empty when its end was looked for
+            yield Copied(0, 0, END)
+            return
         with ThreadPoolExecutor(1) as reader:
             ahead = reader.submit(source.read_some, start, end)
             while True:

@@ -45,7 +45,7 @@ class Clients:
         try:
             while not self._stop.is_set():
                 self._step(chance, worker)
-        except Exception as error:  # the test shows it
+        except Exception as error:  # noqa: BLE001 -- the test shows it
             self.wrong.append(repr(error))
         finally:
             connection.close()
