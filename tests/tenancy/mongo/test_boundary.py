@@ -243,6 +243,8 @@ def filters_on_ids():
         yield {"_id": {"$gte": 0, "$gt": value, "$ne": 1}}
         yield {"_id": {"$eq": value, "$exists": True}}
         yield {"_id": {"$all": [value]}}
+        yield {"_id": {"$in": [value, "a", 1], "$gt": 0}}
+        yield {"_id": {"$eq": value, "$nin": [1, "a"]}}
         yield {"_id": {"$lt": value}, "n": {"$gt": 3}}
 
 
