@@ -13,8 +13,8 @@ from tenancy.audit import record_event
 from tenancy.exceptions import NotDeleted, OperationRunning, TenancyError
 from tenancy.lifecycle.erasure import take_stock, write_erasure_record
 from tenancy.lifecycle.pause import pause_lead_seconds
+from tenancy.lifecycle.places import places_of
 from tenancy.lifecycle.signals import organization_deleted, organization_purged
-from tenancy.lifecycle.slugs import namespaces_of
 from tenancy.lifecycle.states import lock_organization
 from tenancy.models import (
     Collection,
@@ -108,17 +108,15 @@ def _lock_deleted(organization_id: UUID) -> Organization:
 
 
 def _drop(run: Run) -> None:
-    """Drop every namespace that the organization has or had, fences included."""
+    """Drop everything in every place that the organization has or had, fences included."""
     organization = run.organization
     if organization.status != OrganizationStatus.DELETING:
         raise NotDeleted("The organization is not being deleted: nothing was dropped.")
     run.update(params=run.params | {"restorable": False})  # before anything is gone
     cancel_operations(organization, blocking=False)
     take_stock(run)
-    address = catalog.address_of(organization.placement)
     dropped = sum(
-        provisioning.drop_namespace(address.at(namespace), run.guarded)
-        for namespace in namespaces_of(organization)
+        provisioning.drop_namespace(place.address, run.guarded) for place in places_of(organization)
     )
     collections = run.params.get("collections_dropped", 0) + dropped
     run.update(params=run.params | {"collections_dropped": collections})

@@ -1,0 +1,122 @@
+"""Everything that can go wrong with an organization, in one tree.
+
+    TenancyError
+    ├── InvalidInput ─ ValidationFailed ─ InvalidName
+    │   ├── MalformedJson, InvalidParameter ─ UnknownParameter, CursorInvalid, InvalidId
+    │   └── InvalidDocument ─ TypeNotAllowed, PayloadTooLarge
+    ├── NotFound ─ OrganizationNotFound, CollectionNotFound, DocumentNotFound, OperationNotFound
+    ├── Conflict ─ AlreadyExists ─ NameTaken
+    │   └── OperationRunning, PreconditionFailed, RevisionConflict, NotDeleted,
+    │       NotCancellable
+    ├── NotServed ─ OrganizationSuspended, OrganizationDeleted
+    ├── PlanLimitReached, PlacementUnsupported
+    ├── Unavailable ─ TenantBusy ─ StalePlacement
+    │   └── ClusterUnavailable, ClusterFull, OutcomeUnknown, QueryTimeout
+    └── Defect ─ LeaseLost, Misconfigured ─ Undecryptable
+        └── OperationFailed ─ PlacementDisturbed, OperationCancelled
+
+An error is plain: a stable `code`, a sentence for a person, and pointers to what was wrong.
+What it means in HTTP is written in one place, `config/problems.py`.
+"""
+
+from tenancy.exceptions.invalid_input import (
+    CursorInvalid,
+    InvalidDocument,
+    InvalidId,
+    InvalidInput,
+    InvalidName,
+    InvalidParameter,
+    MalformedJson,
+    PayloadTooLarge,
+    TypeNotAllowed,
+    UnknownParameter,
+    ValidationFailed,
+)
+from tenancy.exceptions.outages import (
+    ClusterFull,
+    ClusterUnavailable,
+    Defect,
+    LeaseLost,
+    Misconfigured,
+    OperationCancelled,
+    OperationFailed,
+    OutcomeUnknown,
+    PlacementDisturbed,
+    QueryTimeout,
+    StalePlacement,
+    TenantBusy,
+    Unavailable,
+    Undecryptable,
+)
+from tenancy.exceptions.refusals import (
+    AlreadyExists,
+    CollectionNotFound,
+    Conflict,
+    DocumentNotFound,
+    NameTaken,
+    NotCancellable,
+    NotDeleted,
+    NotFound,
+    NotServed,
+    OperationNotFound,
+    OperationRunning,
+    OrganizationDeleted,
+    OrganizationNotFound,
+    OrganizationSuspended,
+    PlacementUnsupported,
+    PlanLimitReached,
+    PreconditionFailed,
+    RevisionConflict,
+)
+from tenancy.exceptions.root import (
+    FieldError,
+    TenancyError,
+)
+
+__all__ = [
+    "AlreadyExists",
+    "ClusterFull",
+    "ClusterUnavailable",
+    "CollectionNotFound",
+    "Conflict",
+    "CursorInvalid",
+    "Defect",
+    "DocumentNotFound",
+    "FieldError",
+    "InvalidDocument",
+    "InvalidId",
+    "InvalidInput",
+    "InvalidName",
+    "InvalidParameter",
+    "LeaseLost",
+    "MalformedJson",
+    "Misconfigured",
+    "NameTaken",
+    "NotCancellable",
+    "NotDeleted",
+    "NotFound",
+    "NotServed",
+    "OperationCancelled",
+    "OperationFailed",
+    "OperationNotFound",
+    "OperationRunning",
+    "OrganizationDeleted",
+    "OrganizationNotFound",
+    "OrganizationSuspended",
+    "OutcomeUnknown",
+    "PayloadTooLarge",
+    "PlacementDisturbed",
+    "PlacementUnsupported",
+    "PlanLimitReached",
+    "PreconditionFailed",
+    "QueryTimeout",
+    "RevisionConflict",
+    "StalePlacement",
+    "TenancyError",
+    "TenantBusy",
+    "TypeNotAllowed",
+    "Unavailable",
+    "Undecryptable",
+    "UnknownParameter",
+    "ValidationFailed",
+]

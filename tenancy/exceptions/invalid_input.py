@@ -1,0 +1,76 @@
+"""The caller sent something that can never work."""
+
+from tenancy.exceptions.root import TenancyError
+
+
+class InvalidInput(TenancyError):
+    """The caller sent something that can never work."""
+
+    code = "validation_failed"
+    default_detail = "The request is not valid."
+
+
+class ValidationFailed(InvalidInput):
+    """Fields are missing, of a wrong type or out of bounds."""
+
+
+class InvalidName(ValidationFailed):
+    """An organization or collection name that cannot become a physical name."""
+
+    default_detail = "The name cannot be used."
+
+
+class MalformedJson(InvalidInput):
+    """The body is not JSON at all."""
+
+    code = "malformed_json"
+    default_detail = "The body is not valid JSON."
+
+
+class InvalidParameter(InvalidInput):
+    """A query parameter or header has a value outside its bounds."""
+
+    code = "invalid_parameter"
+    default_detail = "A parameter is not valid."
+
+
+class UnknownParameter(InvalidParameter):
+    """A query parameter that this route does not have."""
+
+    code = "unknown_parameter"
+    default_detail = "A parameter is not known here."
+
+
+class CursorInvalid(InvalidInput):
+    """A page cursor that was changed, or made for another list."""
+
+    code = "cursor_invalid"
+    default_detail = "The cursor does not belong to this list. Start again without it."
+
+
+class InvalidId(InvalidInput):
+    """A document id in a path that names no possible id."""
+
+    code = "invalid_id"
+    default_detail = "The id in the path is not valid."
+
+
+class InvalidDocument(InvalidInput):
+    """A document with a key, depth, number or shape that is not stored."""
+
+    code = "invalid_document"
+    default_detail = "The document cannot be stored as it is."
+
+
+class TypeNotAllowed(InvalidDocument):
+    """A BSON type that is not accepted from clients, such as JavaScript code."""
+
+    code = "type_not_allowed"
+    default_detail = "The document holds a type that is not accepted."
+
+
+class PayloadTooLarge(InvalidDocument):
+    """A body or document over its limit in bytes."""
+
+    code = "payload_too_large"
+    default_detail = "The body is too large."
