@@ -50,5 +50,8 @@ check: $(INSTALLED) ## lint, types, layers, migrations, production settings
 bench: $(INSTALLED) ## measure what a request costs
 	$(ALONE) $(BIN)/python -m benchmarks.request_path
 
-drill: $(INSTALLED) ## rename an organization under full load, and count what was lost
-	$(ALONE) $(BIN)/python -m benchmarks.rename_drill
+drill: $(INSTALLED) ## rename and move organizations under full load, and count what was lost
+	@failed=0; \
+	$(ALONE) $(BIN)/python -m benchmarks.rename_drill || failed=1; \
+	$(ALONE) $(BIN)/python -m benchmarks.move_drill || failed=1; \
+	exit $$failed

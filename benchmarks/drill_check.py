@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING, MongoClient
@@ -26,17 +27,29 @@ def connect(uri: str, database: str) -> tuple[MongoClient[Document], Database[Do
     return client, client[database]
 
 
-def preload(collection: Collection[Document], documents: int) -> None:
-    """Fill the collection with the documents that readers know, and give it two indexes."""
+def loaded_documents(documents: int) -> Iterator[Document]:
+    """Yield the documents that readers know, as the service stores them."""
     now = datetime.now(UTC)
     meta = {"rev": 1, "created_at": now, "updated_at": now, "by": "drill"}
-    for start in range(0, documents, BATCH):
-        numbers = range(start, min(start + BATCH, documents))
-        collection.insert_many([{**preloaded_document(n), "_meta": meta} for n in numbers])
+    for number in range(documents):
+        yield {**preloaded_document(number), "_meta": meta}
+
+
+def preload(collection: Collection[Document], documents: int) -> None:
+    """Fill the collection with the documents that readers know, and give it two indexes."""
+    for batch in batched(loaded_documents(documents), BATCH):
+        collection.insert_many(batch)
     collection.create_index([("n", ASCENDING)], name="drill_n")
     collection.create_index(
         [("group", ASCENDING), ("n", DESCENDING)], name="drill_group", sparse=True
     )
+
+
+def batched(documents: Iterable[Document], size: int) -> Iterator[list[Document]]:
+    """Yield the documents in lists of `size`; the last one may be shorter."""
+    rest = iter(documents)
+    while batch := list(islice(rest, size)):
+        yield batch
 
 
 def index_definitions(collection: Collection[Document]) -> dict[str, Document]:
@@ -88,12 +101,10 @@ class Verification:
             self.examples.append(f"{what} {document_id} {detail}".rstrip()[:300])
 
 
-def verify(
-    collection: Collection[Document], journal: Mapping[str, Entry], documents: int
-) -> Verification:
+def verify(found: Iterable[Document], journal: Mapping[str, Entry], documents: int) -> Verification:
     """Compare every document with the journal and with what was loaded before the drill."""
     outcome = Verification()
-    actual = {document["_id"]: document for document in collection.find()}
+    actual = {document["_id"]: document for document in found}
     expected: dict[str, Entry] = {}
     for number in range(documents):
         document = preloaded_document(number)

@@ -5,7 +5,7 @@ import sys
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.drill_client import API, Account, DrillClient
 from benchmarks.local_processes import ProcessFailed, free_port, start_server, stop_process
@@ -16,22 +16,28 @@ HOME_NAME = "Drill Home"
 Naming = Literal["name", "id"]
 
 
-@dataclass(frozen=True, slots=True)
-class DrillConfig:
+@dataclass(frozen=True)
+class LoadConfig:
     """How large a drill is and where it runs. Without a URI it starts a mongod of its own."""
 
     naming: Naming = "name"
     writers: int = 8
     readers: int = 4
-    renames: int = 20
     documents: int = 20_000
     page_limit: int = 50
-    seconds_between_renames: float = 0.25
-    leftover_seconds: float = 15.0
     load_seconds: float = 300.0
     mongodb_uri: str | None = None
     directory: Path | None = None
     command: tuple[str, ...] = (sys.executable, "manage.py", "serve")
+
+
+@dataclass(frozen=True)
+class DrillConfig(LoadConfig):
+    """A drill of renames."""
+
+    renames: int = 20
+    seconds_between_renames: float = 0.25
+    leftover_seconds: float = 15.0
 
 
 @dataclass(slots=True)
@@ -44,26 +50,33 @@ class Stage:
     namespace: str
 
 
-def start_servers(
-    stack: ExitStack, config: DrillConfig, directory: Path, mongodb: dict[str, str]
-) -> list[int]:
-    """Start the servers one after the other, so that the first alone migrates the catalog."""
+def service_settings(
+    config: LoadConfig, directory: Path, mongodb: dict[str, str]
+) -> dict[str, str]:
+    """Return what every process of the service has in its environment."""
     home = (directory / "home").resolve()
     home.mkdir(exist_ok=True)
+    return {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "TENANTRY_HOME": str(home),
+        "MONGODB_URI": mongodb["uri"],
+        "DATABASE_URL": f"sqlite:///{home / 'catalog.sqlite3'}",
+        "TENANCY_DATABASE": mongodb["database"],
+        "TENANCY_NAMING": config.naming,
+        "TENANTRY_PROCESSES": "1",
+        "TENANTRY_THREADS": "8",
+    }
+
+
+def start_servers(
+    stack: ExitStack, config: LoadConfig, directory: Path, settings: dict[str, str]
+) -> list[int]:
+    """Start the servers one after the other, so that the first alone migrates the catalog."""
     ports = []
     for number in range(SERVERS):
         port = free_port()
-        settings = {
-            "PORT": str(port),
-            "TENANTRY_HOME": str(home),
-            "MONGODB_URI": mongodb["uri"],
-            "DATABASE_URL": f"sqlite:///{home / 'catalog.sqlite3'}",
-            "TENANCY_DATABASE": mongodb["database"],
-            "TENANCY_NAMING": config.naming,
-            "TENANTRY_PROCESSES": "1",
-            "TENANTRY_THREADS": "8",
-        }
-        server = start_server(config.command, settings, directory / f"server-{number}.log")
+        log = directory / f"server-{number}.log"
+        server = start_server(config.command, {**settings, "PORT": str(port)}, log)
         stack.callback(stop_process, server)
         ports.append(port)
     return ports
@@ -84,11 +97,16 @@ def sign_up(ports: list[int]) -> Stage:
     return Stage(ports, account, answer.body["access_token"], find_namespace(ports[0], account))
 
 
-def find_namespace(port: int, account: Account) -> str:
-    """Ask the service where the organization lives now."""
+def find_organization(port: int, account: Account) -> dict[str, Any]:
+    """Ask the service what the organization is, and where it lives now."""
     with closing(DrillClient(port, account)) as client:
         client.sign_in()
         answer = client.call("organization", "GET", f"{API}/organization")
     if not answer.ok:
         raise ProcessFailed(f"the organization answered {answer.status}: {answer.body}")
-    return str(answer.body["placement"]["namespace"])
+    return dict(answer.body)
+
+
+def find_namespace(port: int, account: Account) -> str:
+    """Ask the service under which namespace the organization lives now."""
+    return str(find_organization(port, account)["placement"]["namespace"])

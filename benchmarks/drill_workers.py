@@ -10,7 +10,7 @@ from multiprocessing.synchronize import Event
 from typing import Any
 
 from benchmarks.drill_load import LoadPlan, LoadResult, run_load
-from benchmarks.drill_stage import SERVERS, DrillConfig, Stage
+from benchmarks.drill_stage import SERVERS, LoadConfig, Stage
 from benchmarks.local_processes import ProcessFailed
 
 UNDER_WAY_SECONDS = 60.0
@@ -28,7 +28,7 @@ class Worker:
 
 @contextmanager
 def run_workers(
-    config: DrillConfig, stage: Stage, ends_at: float
+    config: LoadConfig, stage: Stage, ends_at: float
 ) -> Iterator[tuple[list[Worker], Event]]:
     """Start writers and readers, half of each against each server; end them on the way out."""
     context = multiprocessing.get_context("spawn")

@@ -36,6 +36,15 @@ def free_port() -> int:
         return port
 
 
+def own_environment() -> dict[str, str]:
+    """Return the environment without what would change the service."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(FOREIGN_PREFIXES) and name not in FOREIGN_NAMES
+    }
+
+
 def start_mongod(folder: Path) -> EmbeddedServer:
     """Start a replica set of one in `folder` and return it, writable. Its `stop` ends it."""
     server = EmbeddedServer(folder)
@@ -77,16 +86,11 @@ def stop_process(process: subprocess.Popen[bytes]) -> None:
 def _spawn(
     command: Sequence[str], settings: Mapping[str, str], log: Path
 ) -> subprocess.Popen[bytes]:
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(FOREIGN_PREFIXES) and name not in FOREIGN_NAMES
-    }
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
             cwd=PROJECT,
-            env={**environment, **settings},
+            env={**own_environment(), **settings},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -39,6 +39,7 @@ from benchmarks.drill_stage import (
     Naming,
     Stage,
     find_namespace,
+    service_settings,
     sign_up,
     start_servers,
 )
@@ -65,7 +66,8 @@ def run_drill(config: DrillConfig) -> DrillReport:
         client, database = connect(uri, name)
         stack.enter_context(client)
         stack.callback(client.drop_database, name)
-        ports = start_servers(stack, config, directory, {"uri": uri, "database": name})
+        settings = service_settings(config, directory, {"uri": uri, "database": name})
+        ports = start_servers(stack, config, directory, settings)
         return _drill(config, sign_up(ports), database)
 
 
@@ -81,7 +83,7 @@ def _drill(config: DrillConfig, stage: Stage, database: Database[Document]) -> D
     left, waited = wait_for_no_leftovers(database, namespace, config.leftover_seconds)
     report.leftover_collections, report.leftovers_gone_after = left, waited
     report.indexes_intact = index_definitions(database[namespace]) == indexes
-    _record_verification(report, verify(database[namespace], journal, config.documents))
+    _record_verification(report, verify(database[namespace].find(), journal, config.documents))
     return report
 
 

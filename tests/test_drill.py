@@ -1,9 +1,14 @@
-"""Renames under load lose nothing: the drill of `make drill`, in a smaller size."""
+"""Renames and moves under load lose nothing: the drills of `make drill`, in a smaller size."""
+
+import os
 
 import pytest
 from django.conf import settings
 
+from benchmarks import move_drill
+from benchmarks.drill_move_report import Bounds
 from benchmarks.rename_drill import DrillConfig, run_drill
+from tests.environment import SECOND_URI
 
 pytestmark = pytest.mark.xdist_group("service")
 
@@ -23,3 +28,24 @@ def test_renames_under_load_lose_nothing(naming, tmp_path):
     report = run_drill(config)
 
     assert report.ok, report.table()
+
+
+def test_moves_through_every_kind_under_load_lose_nothing(tmp_path):
+    config = move_drill.MoveDrillConfig(
+        writers=2,
+        readers=2,
+        documents=1_000,
+        mongodb_uri=settings.MONGODB_URI,
+        second_uri=os.environ[SECOND_URI],
+        directory=tmp_path,
+        settings={"TENANCY_OPERATION_TIMEOUT": "1.2", "TENANCY_CATALOG_TTL": "0.2"},
+        bounds=Bounds(longest_answer_seconds=3.0, copy_ratio_min=0.0),
+    )
+
+    report = move_drill.run_drill(config)
+
+    assert report.ok, report.table()
+    assert [move.route for move in report.moves] == [
+        "shared -> collection", "collection -> database", "database -> cluster",
+        "cluster -> shared",
+    ]  # fmt: skip
