@@ -30,6 +30,7 @@ class Page:
     hidden: Sequence[tuple[str, str]] = ()
     is_destructive: bool = False
     has_preview: bool = False
+    leave: str = "Cancel"
 
 
 def posted(request: HttpRequest) -> Any:

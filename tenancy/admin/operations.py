@@ -1,19 +1,19 @@
-"""Operations: read here, and retried where that is safe."""
+"""Operations: watched here, cancelled while that is possible, retried where it is safe."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.timesince import timesince
 
+from tenancy.admin.bars import progress_bar
 from tenancy.admin.confirmation import Page, confirm, posted
+from tenancy.admin.operation_acts import OPERATION_ACTS, OperationAct, is_live
 from tenancy.admin.organizations import CHANGE
 from tenancy.admin.records import (
     NOTHING,
@@ -24,10 +24,11 @@ from tenancy.admin.records import (
     as_json,
     page_of,
     short_actor,
+    shortened,
 )
-from tenancy.audit import record_event
-from tenancy.models import Operation, OperationStatus
-from tenancy.operations import KINDS, retry_operation
+from tenancy.models import Operation
+
+REFRESH_SECONDS = 2
 
 
 @admin.register(Operation)
@@ -35,7 +36,7 @@ class OperationAdmin(RecordAdmin[Operation]):
     """What is being done, was done, or failed."""
 
     list_display = [
-        "kind", "organization", "step", "status", "attempts", "short_by", "created", "age",
+        "kind", "organization", "step", "status", "progress", "age", "short_by", "short_error",
     ]  # fmt: skip
     list_filter = ["status", "kind"]
     list_select_related = ["organization"]
@@ -43,7 +44,7 @@ class OperationAdmin(RecordAdmin[Operation]):
     search_help_text = (
         "Name, slug (also a former one) or id of the organization, id of the operation"
     )
-    readonly_fields = ["age", "pretty_params", "progress"]
+    readonly_fields = ["age", "pretty_params", "progress", "proof"]
     fieldsets = [
         (
             None,
@@ -51,108 +52,102 @@ class OperationAdmin(RecordAdmin[Operation]):
         ),
         (
             "Progress",
-            {"fields": ["step", "attempts", "progress", "blocking", "undoing", "not_before"]},
+            {
+                "fields": [
+                    "step", "progress", "attempts", "blocking", "undoing", "cancel_requested",
+                    "not_before", "proof",
+                ]
+            },
         ),
         ("Time", {"fields": ["created_at", "age", "updated_at", "ended_at"]}),
         ("Lease", {"fields": ["lease_owner", "lease_until"]}),
-    ]
+    ]  # fmt: skip
 
     @admin.display(description="age", ordering="-created_at")
     def age(self, operation: Operation) -> str:
         """Return how long ago the operation was begun."""
-        return _age(operation.created_at)
+        return timesince(operation.created_at, timezone.now())
 
     @admin.display(description="by", ordering="by")
     def short_by(self, operation: Operation) -> str:
         """Return who began the operation."""
         return short_actor(operation.by)
 
+    @admin.display(description="error")
+    def short_error(self, operation: Operation) -> str:
+        """Return the beginning of why it failed, or was tried again."""
+        return shortened(operation.error) or NOTHING
+
     @admin.display(description="params")
     def pretty_params(self, operation: Operation) -> str:
         """Return the parameters."""
         return as_json(operation.params)
 
+    @admin.display(description="proof")
+    def proof(self, operation: Operation) -> str:
+        """Return what was compared before the operation took effect, of a kind that compares."""
+        return as_json(operation.state.get("proof"))
+
     @admin.display(description="progress")
     def progress(self, operation: Operation) -> str:
         """Return how much is done, of a kind that counts."""
-        total = operation.progress_total
-        return f"{operation.progress_done:,} of {total:,}" if total else NOTHING
+        done, total = operation.progress_done, operation.progress_total
+        unit = str(operation.state.get("unit") or "documents")
+        return progress_bar(done, total, unit) if total else NOTHING
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the confirmation page of a retry."""
-        retry = self.admin_site.admin_view(self.retry_view)
-        route = path("<uuid:operation_id>/retry/", retry, name="tenancy_retry")
-        return [route, *super().get_urls()]
+        """Add the confirmation pages of a cancellation and a retry."""
+        view = self.admin_site.admin_view(self.act_view)
+        routes = [
+            path(f"<uuid:operation_id>/{act}/", view, {"act": act}, name=f"tenancy_{act}")
+            for act in OPERATION_ACTS
+        ]
+        return [*routes, *super().get_urls()]
 
     def has_act_permission(self, request: HttpRequest) -> bool:
         """Return whether the operator may see operations and act on organizations."""
         return self.has_view_permission(request) and request.user.has_perm(CHANGE)
 
     def tools(self, request: HttpRequest, record: Operation) -> list[Tool]:
-        """Return the button that retries a failed operation."""
-        if not self.has_act_permission(request) or why_not_retried(record):
+        """Return the buttons that the state of the operation allows."""
+        if not self.has_act_permission(request):
             return []
-        return [Tool("Retry", reverse("admin:tenancy_retry", args=[record.pk]))]
+        return [
+            Tool(act.label, reverse(f"admin:tenancy_{act.name}", args=[record.pk]))
+            for act in OPERATION_ACTS.values()
+            if not act.why_not(record)
+        ]
 
-    def retry_view(self, request: HttpRequest, operation_id: UUID) -> HttpResponse:
-        """Confirm and make a failed operation due again."""
+    def refresh_seconds(self, record: Operation) -> int:
+        """Watch an operation that is under way."""
+        return REFRESH_SECONDS if is_live(record) else 0
+
+    def act_view(self, request: HttpRequest, operation_id: UUID, act: str) -> HttpResponse:
+        """Confirm and perform one act on one operation."""
         if not self.has_act_permission(request):
             raise PermissionDenied
         operation = self.get_object(request, str(operation_id))
         if operation is None:
             raise Http404
-        refusal = why_not_retried(operation)
+        refusal = OPERATION_ACTS[act].why_not(operation)
         if refusal:
             messages.error(request, refusal)
             return HttpResponseRedirect(page_of(operation))
+        return self._act(request, operation, OPERATION_ACTS[act])
+
+    def _act(self, request: HttpRequest, operation: Operation, act: OperationAct) -> HttpResponse:
         page = Page(
-            title="Retry",
+            title=act.label,
             subtitle=str(operation),
-            lines=_explain_retry(operation),
+            lines=act.explain(operation),
             names=[f"{operation.kind} of {operation.organization}"],
-            button="Retry",
+            button=f"{act.label} the {operation.kind}",
             back=page_of(operation),
+            leave="Back",
         )
 
-        def retry(given: dict[str, Any]) -> tuple[str, str]:
-            _retry(operation, actor_of(request))
-            return "The operation is due; the background worker picks it up.", page.back
+        def run(given: dict[str, Any]) -> tuple[str, str]:
+            act.run(operation, actor_of(request))
+            return act.done, page.back
 
-        return confirm(self, request, page, forms.Form(posted(request)), retry)
-
-
-def _age(since: datetime) -> str:
-    return timesince(since, timezone.now())
-
-
-def why_not_retried(operation: Operation) -> str:
-    """Return why an operation is not to be retried, or '' if it may be.
-
-    One that was undone has nothing left to go on from: the act is begun anew instead.
-    """
-    if operation.status != OperationStatus.FAILED:
-        return "Only a failed operation is retried."
-    kind = KINDS.get(operation.kind)
-    if kind is None or operation.organization is None:
-        return "What the operation was about no longer exists."
-    if kind.undo is not None:
-        return "The operation was undone when it failed. Begin the act again instead."
-    return ""
-
-
-def _explain_retry(operation: Operation) -> list[str]:
-    done = f"after the step “{operation.step}”" if operation.step else "with its first step"
-    return [
-        f"It failed with: {operation.error or 'no reason was recorded.'}",
-        f"It goes on {done}, with a new count of attempts.",
-        "It does not run on this page: the background worker picks it up within seconds.",
-    ]
-
-
-def _retry(operation: Operation, by: str) -> None:
-    with transaction.atomic():
-        row = retry_operation(operation.pk)
-        if row.organization is not None:
-            record_event(
-                row.organization, "operation.retried", by=by, operation=str(row.pk), kind=row.kind
-            )
+        return confirm(self, request, page, forms.Form(posted(request)), run)

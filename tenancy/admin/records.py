@@ -27,6 +27,7 @@ else:
 
 TABLE_MAX_ROWS = 20
 ACTOR_NAME_CHARACTERS = 18  # the longest name of a command, or enough of an id
+LIST_TEXT_CHARACTERS = 80
 NOTHING = "-"  # what Django's admin shows for a field without a value
 # What finds the organization that a row belongs to: names and addresses, also former ones.
 ORGANIZATION_SEARCH = (
@@ -103,7 +104,13 @@ def as_json(value: Any) -> str:
     if not value:
         return NOTHING
     text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
-    return format_html('<pre style="margin: 0; white-space: pre-wrap">{}</pre>', text)
+    return format_html('<pre class="tenantry-json">{}</pre>', text)
+
+
+def shortened(text: str) -> str:
+    """Return enough of a text to recognise it in a list."""
+    is_short = len(text) <= LIST_TEXT_CHARACTERS
+    return text if is_short else f"{text[:LIST_TEXT_CHARACTERS]}…"
 
 
 class UndeletableAdmin(ModelAdmin[Row]):
@@ -119,6 +126,9 @@ class RecordAdmin(UndeletableAdmin[Row]):
 
     change_form_template = "admin/tenancy/record.html"
     show_full_result_count = False
+
+    class Media:
+        css = {"all": ["tenancy/admin.css"]}
 
     @admin.display(description="created", ordering="created_at")
     def created(self, row: Row) -> str:
@@ -141,6 +151,10 @@ class RecordAdmin(UndeletableAdmin[Row]):
         """Return the tables below a record; those the operator may not view are left out."""
         return []
 
+    def refresh_seconds(self, record: Row) -> int:
+        """Return after how many seconds the page shows itself anew; 0: never."""
+        return 0
+
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
@@ -150,4 +164,5 @@ class RecordAdmin(UndeletableAdmin[Row]):
             tables = self.tables(request, record)
             context["tables"] = [table for table in tables if may_view(request, table.model)]
             context["tools"] = self.tools(request, record)
+            context["refresh_seconds"] = self.refresh_seconds(record)
         return super().render_change_form(request, context, *args, **kwargs)
