@@ -1,6 +1,7 @@
 """Send requests to the API, and judge its refusals, as a client would."""
 
 import json
+import re
 from urllib.parse import quote
 
 DOCUMENTS = "/api/v1/collections/main/documents"
@@ -8,7 +9,12 @@ PROBLEM_MEMBERS = frozenset(
     ("type", "title", "status", "code", "detail", "instance", "request_id", "retryable", "errors")
 )
 # Words of the driver, of SQL, of Python and of physical places: none may leave.
-INTERNALS = ("pymongo", "Traceback", "E11000", "mongodb://", "tenantry_test", "org_acme", "sqlite")
+INTERNALS = (
+    *("pymongo", "Traceback", "E11000", "mongodb://", "tenantry_test", "org_acme", "sqlite"),
+    *("_id.k", "keyPattern"),
+)
+# A namespace from an id, or an owner inside the shared collection.
+HEXADECIMAL_NAMES = re.compile(r"org_[0-9a-f]{32}|\$binary")
 
 
 def document_url(segment, collection="main"):
@@ -33,6 +39,7 @@ def refused(answer, status, code):
     assert body["instance"] == answer.wsgi_request.path
     assert body["detail"]
     assert not [word for word in INTERNALS if word in answer.content.decode()]
+    assert not HEXADECIMAL_NAMES.search(answer.content.decode())
     return body
 
 
