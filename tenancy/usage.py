@@ -90,6 +90,11 @@ class Counter:
                 self._take_back(changes)
                 raise
 
+    def forget(self) -> None:
+        """Count from nothing."""
+        with self._lock:
+            self._changes, self._flushed = {}, {}
+
     def _take_back(self, changes: dict[UUID, Used]) -> None:
         with self._lock:
             self._flushed = {}
@@ -164,7 +169,7 @@ def flush() -> None:
 
 def forget_changes() -> None:
     """Count from nothing, as a new process would."""
-    _start_anew()
+    _counter.forget()
 
 
 def used_by(tenant: Tenant) -> Used:
