@@ -1,92 +1,32 @@
 """What an operator may do to an organization: a table of acts, each a call of the lifecycle."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
-from django import forms
 from django.conf import settings
-from django.contrib.admin.widgets import AdminTextInputWidget
 from django.utils import timezone
 from django.utils.formats import date_format
 
 from tenancy import lifecycle
+from tenancy.admin.act_forms import (
+    Act,
+    ActForm,
+    ReasonForm,
+    RenameForm,
+    TypedSlugForm,
+    is_living,
+    name_rules,
+    when,
+)
+from tenancy.admin.placing_acts import PLACING_ACTS
 from tenancy.exceptions import TenancyError
 from tenancy.models import Organization, OrganizationStatus
 from tenancy.names import (
-    SLUG_MAX_CHARACTERS,
     Kind,
     Naming,
     clean_name,
     namespace_for,
     slug_of,
 )
-
-REASON_MAX_CHARACTERS = 200
-
-
-class ActForm(forms.Form):
-    """What an act asks for: nothing but a click, unless a form below says more."""
-
-    def __init__(self, organization: Organization, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.organization = organization
-
-
-class NameForm(forms.Form):
-    """A name; whether it can be used is the lifecycle's to say."""
-
-    name = forms.CharField(strip=False, widget=AdminTextInputWidget)
-
-
-class RenameForm(NameForm, ActForm):
-    """The new name."""
-
-
-class ReasonForm(ActForm):
-    """Why."""
-
-    reason = forms.CharField(
-        required=False,
-        max_length=REASON_MAX_CHARACTERS,
-        widget=AdminTextInputWidget,
-        help_text="Optional. It is kept in the audit.",
-    )
-
-
-class TypedSlugForm(ActForm):
-    """The slug, typed by hand, so that nobody deletes the wrong organization."""
-
-    slug = forms.CharField(widget=AdminTextInputWidget(attrs={"autocomplete": "off"}))
-
-    def __init__(self, organization: Organization, *args: Any, **kwargs: Any) -> None:
-        super().__init__(organization, *args, **kwargs)
-        self.fields["slug"].help_text = f"Type {organization.slug} to confirm."
-
-    def clean_slug(self) -> str:
-        """Refuse any other slug than the organization's."""
-        slug: str = self.cleaned_data["slug"]
-        if slug != self.organization.slug:
-            raise forms.ValidationError(f"The slug is “{self.organization.slug}”.")
-        return slug
-
-
-@dataclass(frozen=True)
-class Act:
-    """A button of an organization: when it is there, what it says, asks for and does."""
-
-    name: str
-    label: str
-    is_offered: Callable[[Organization], bool]
-    explain: Callable[[Organization, ActForm], list[str]]
-    run: Callable[[Organization, dict[str, Any], str], str]
-    form: type[ActForm] = ActForm
-    is_destructive: bool = False
-    has_preview: bool = False
-
-
-def _when(*statuses: OrganizationStatus) -> Callable[[Organization], bool]:
-    return lambda organization: organization.status in statuses
 
 
 def _is_restorable(organization: Organization) -> bool:
@@ -99,15 +39,6 @@ def _namespace(organization: Organization, slug: str) -> str:
     naming = cast(Naming, settings.TENANCY_NAMING)
     kind = cast(Kind, organization.placement.kind)
     return namespace_for(organization.pk, slug, naming=naming, kind=kind)
-
-
-def name_rules() -> list[str]:
-    """Return what an operator should know about names."""
-    days = settings.TENANCY_SLUG_RETIREMENT.days
-    return [
-        f"The slug is made from the name: at most {SLUG_MAX_CHARACTERS} of a-z, 0-9 and -.",
-        f"No two organizations have one slug; others get a given-up one after {days} days only.",
-    ]
 
 
 def _explain_rename(organization: Organization, form: ActForm) -> list[str]:
@@ -228,23 +159,22 @@ def _restore(organization: Organization, given: dict[str, Any], by: str) -> str:
     return f"“{restored}” is restored; its status is {restored.status}."
 
 
-_LIVING = _when(OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
-
 ACTS: dict[str, Act] = {
     act.name: act
     for act in (
-        Act("rename", "Rename", _LIVING, _explain_rename, _rename, RenameForm, has_preview=True),
+        Act("rename", "Rename", is_living, _explain_rename, _rename, RenameForm, has_preview=True),
+        *PLACING_ACTS,
         Act(
-            "suspend", "Suspend", _when(OrganizationStatus.ACTIVE),
+            "suspend", "Suspend", when(OrganizationStatus.ACTIVE),
             _explain_suspend, _suspend, ReasonForm,
         ),
-        Act("resume", "Resume", _when(OrganizationStatus.SUSPENDED), _explain_resume, _resume),
+        Act("resume", "Resume", when(OrganizationStatus.SUSPENDED), _explain_resume, _resume),
         Act(
-            "delete", "Delete", _LIVING, _explain_delete, _delete, TypedSlugForm,
+            "delete", "Delete", is_living, _explain_delete, _delete, TypedSlugForm,
             is_destructive=True,
         ),
         Act(
-            "purge", "Delete and purge now", _LIVING, _explain_purge, _purge, TypedSlugForm,
+            "purge", "Delete and purge now", is_living, _explain_purge, _purge, TypedSlugForm,
             is_destructive=True,
         ),
         Act("restore", "Restore", _is_restorable, _explain_restore, _restore),

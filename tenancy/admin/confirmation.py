@@ -1,7 +1,7 @@
 """The page between a button and its act: a GET says what will happen, a POST lets it happen."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django import forms
@@ -9,10 +9,13 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
+from tenancy.admin.act_forms import Planned
 from tenancy.admin.records import RecordAdmin
 from tenancy.exceptions import TenancyError
 
 PREVIEW = "_preview"
+STAMP = "_stamp"  # of the plan that was shown, and is confirmed
+STALE = "Things have changed since the plan was shown. This is the plan now."
 # Runs the act on the cleaned input; returns a sentence for the operator and where to go on.
 Perform = Callable[[dict[str, Any]], tuple[str, str]]
 
@@ -31,6 +34,7 @@ class Page:
     is_destructive: bool = False
     has_preview: bool = False
     leave: str = "Cancel"
+    plan: Planned | None = None
 
 
 def posted(request: HttpRequest) -> Any:
@@ -57,6 +61,35 @@ def confirm(
     return render_page(model_admin, request, page, form)
 
 
+def confirm_plan(
+    model_admin: RecordAdmin[Any],
+    request: HttpRequest,
+    page: Page,
+    form: forms.Form,
+    make_plan: Callable[[dict[str, Any]], Planned],
+    *,
+    by: str,
+) -> HttpResponse:
+    """Ask; show the plan for what was given; act only if the plan confirmed is the plan now."""
+    ask = replace(page, button=f"{page.button}: show the plan")
+    if not form.is_bound or not form.is_valid():
+        return render_page(model_admin, request, ask, form)
+    try:
+        plan = make_plan(form.cleaned_data)
+        confirmed = request.POST.get(STAMP)
+        if confirmed == plan.stamp:
+            outcome = plan.begin(by)
+            message, url = (outcome, page.back) if isinstance(outcome, str) else outcome
+            messages.success(request, message)
+            return HttpResponseRedirect(url)
+    except TenancyError as error:
+        show_error(form, error)
+        return render_page(model_admin, request, ask, form)
+    if confirmed is not None and confirmed != plan.stamp:
+        form.add_error(None, STALE)
+    return render_page(model_admin, request, replace(page, plan=plan), form)
+
+
 def show_error(form: forms.Form, error: TenancyError) -> None:
     """Put the reason beside the field it is about, or above the form."""
     for problem in error.errors:
@@ -78,5 +111,6 @@ def render_page(
         "page": page,
         "form": form,
         "preview": PREVIEW,
+        "stamp": STAMP,
     }
     return TemplateResponse(request, "admin/tenancy/confirmation.html", context)

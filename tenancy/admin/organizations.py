@@ -1,24 +1,24 @@
 """Organizations: read here, changed through the lifecycle."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 
 from tenancy import lifecycle
-from tenancy.admin.acts import ACTS, Act, NameForm, name_rules
-from tenancy.admin.confirmation import Page, confirm, posted, render_page
+from tenancy.admin.act_forms import Act, NameForm, name_rules
+from tenancy.admin.acts import ACTS
+from tenancy.admin.bars import size_text, usage_bar
+from tenancy.admin.confirmation import Page, confirm, confirm_plan, posted
+from tenancy.admin.organization_tables import latest_events, latest_operations
 from tenancy.admin.records import (
     NOTHING,
     TABLE_MAX_ROWS,
-    Cell,
     RecordAdmin,
     Table,
     Tool,
@@ -26,12 +26,10 @@ from tenancy.admin.records import (
     list_of,
     page_of,
 )
-from tenancy.exceptions import TenancyError
-from tenancy.models import AuditEvent, Operation, Organization
+from tenancy.admin.selections import act_on_selected
+from tenancy.models import Organization, Usage
 
 CHANGE = "tenancy.change_organization"
-SELECTION_MAX_ORGANIZATIONS = 500
-REFUSALS_SHOWN = 10
 
 
 @admin.register(Organization)
@@ -39,15 +37,16 @@ class OrganizationAdmin(RecordAdmin[Organization]):
     """Search, filter and open organizations; act on them."""
 
     list_display = [
-        "shown_name", "slug", "status", "kind", "namespace", "plan", "created",
+        "shown_name", "slug", "status", "kind", "cluster", "namespace", "plan", "created",
     ]  # fmt: skip
-    list_filter = ["status", "placement__kind", "plan"]
-    list_select_related = ["plan", "placement"]
+    list_filter = ["status", "placement__kind", "placement__cluster", "plan"]
+    list_select_related = ["plan", "placement__cluster"]
     search_fields = ["name", "slug", "id", "slugs__slug"]
     search_help_text = "Name, slug (also a former one) or id"
     actions = ["suspend_selected", "resume_selected"]
     readonly_fields = [
-        "shown_name", "former_slugs", "kind", "cluster", "namespace", "epoch", "declared",
+        "shown_name", "former_slugs", "kind", "cluster", "namespace", "epoch", "bound_to",
+        "declared", "documents_used", "bytes_used", "collections_used", "measured_at",
     ]  # fmt: skip
     fieldsets = [
         (
@@ -59,7 +58,15 @@ class OrganizationAdmin(RecordAdmin[Organization]):
                 ]
             },
         ),
-        ("Placement", {"fields": ["kind", "cluster", "namespace", "epoch", "declared"]}),
+        ("Placement", {"fields": ["kind", "cluster", "namespace", "epoch", "bound_to"]}),
+        (
+            "Use",
+            {
+                "fields": [
+                    "documents_used", "bytes_used", "collections_used", "declared", "measured_at",
+                ]
+            },
+        ),
         ("Pause and purge", {"fields": ["pause_from", "purge_after"]}),
     ]  # fmt: skip
 
@@ -94,7 +101,36 @@ class OrganizationAdmin(RecordAdmin[Organization]):
         """Return how many places the organization has had."""
         return organization.placement.epoch
 
+    @admin.display(description="region")
+    def bound_to(self, organization: Organization) -> str:
+        """Return the region that the data may not leave."""
+        return organization.region or "bound to none"
+
+    @admin.display(description="documents")
+    def documents_used(self, organization: Organization) -> str:
+        """Return how many of the documents of the plan are there."""
+        used = _usage_of(organization).documents
+        return usage_bar("Documents", used, organization.plan.max_documents)
+
+    @admin.display(description="size")
+    def bytes_used(self, organization: Organization) -> str:
+        """Return how many of the bytes of the plan are used."""
+        used, limit = _usage_of(organization).bytes, organization.plan.max_bytes
+        shown = size_text(used) if limit is None else f"{size_text(used)} of {size_text(limit)}"
+        return usage_bar("Size", used, limit, shown)
+
     @admin.display(description="collections")
+    def collections_used(self, organization: Organization) -> str:
+        """Return how many of the collections of the plan are there."""
+        used = organization.collections.count()
+        return usage_bar("Collections", used, organization.plan.max_collections)
+
+    @admin.display(description="measured")
+    def measured_at(self, organization: Organization) -> Any:
+        """Return when use was last measured and not only counted along."""
+        return _usage_of(organization).measured_at or "never: counted along with writes"
+
+    @admin.display(description="their names")
     def declared(self, organization: Organization) -> str:
         """Return the names of the logical collections, which the plan bounds."""
         return ", ".join(organization.collections.values_list("name", flat=True)) or NOTHING
@@ -125,7 +161,7 @@ class OrganizationAdmin(RecordAdmin[Organization]):
 
     def tables(self, request: HttpRequest, record: Organization) -> Iterable[Table]:
         """Return the latest operations and audit events."""
-        return [_latest_operations(record), _latest_events(record)]
+        return [latest_operations(record), latest_events(record)]
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -162,7 +198,7 @@ class OrganizationAdmin(RecordAdmin[Organization]):
             status = organization.get_status_display().lower()
             messages.error(request, f"{act.label} is not possible: its status is {status}.")
             return HttpResponseRedirect(back)
-        initial = {"name": organization.name}
+        initial = {"name": "" if act.name == "clone" else organization.name}
         form = act.form(organization, data=posted(request), initial=initial)
         page = Page(
             title=act.label,
@@ -174,109 +210,32 @@ class OrganizationAdmin(RecordAdmin[Organization]):
             is_destructive=act.is_destructive,
             has_preview=act.has_preview,
         )
-        by = actor_of(request)
-        return confirm(
-            self, request, page, form, lambda given: (act.run(organization, given, by), back)
-        )
+        by, plan = actor_of(request), act.plan
+        if plan is not None:
+            return confirm_plan(
+                self, request, page, form, lambda given: plan(organization, given), by=by
+            )
+
+        def run(given: dict[str, Any]) -> tuple[str, str]:
+            outcome = act.run(organization, given, by)
+            return (outcome, back) if isinstance(outcome, str) else outcome
+
+        return confirm(self, request, page, form, run)
 
     @admin.action(description="Suspend selected organizations", permissions=["act"])
     def suspend_selected(
         self, request: HttpRequest, queryset: QuerySet[Organization]
     ) -> HttpResponse | None:
         """Suspend several organizations, after a page that names them."""
-        return self._act_on_selected(request, queryset, ACTS["suspend"], _suspend)
+        return act_on_selected(self, request, queryset, "suspend")
 
     @admin.action(description="Resume selected organizations", permissions=["act"])
     def resume_selected(
         self, request: HttpRequest, queryset: QuerySet[Organization]
     ) -> HttpResponse | None:
         """Resume several organizations, after a page that names them."""
-        return self._act_on_selected(request, queryset, ACTS["resume"], _resume)
-
-    def _act_on_selected(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Organization],
-        act: Act,
-        change: Callable[[UUID, str], bool],
-    ) -> HttpResponse | None:
-        chosen = list(queryset[: SELECTION_MAX_ORGANIZATIONS + 1])
-        if len(chosen) > SELECTION_MAX_ORGANIZATIONS:
-            messages.error(request, f"Select at most {SELECTION_MAX_ORGANIZATIONS} organizations.")
-        elif "confirmed" not in request.POST:
-            return render_page(self, request, _selection_page(chosen, act), forms.Form())
-        else:
-            _report(request, act, *_change_each(chosen, change, actor_of(request)))
-        return None
+        return act_on_selected(self, request, queryset, "resume")
 
 
-def _latest_operations(organization: Organization) -> Table:
-    rows = organization.operations.all()[:TABLE_MAX_ROWS]
-    return Table(
-        Operation,
-        "Operations",
-        ["Kind", "Status", "Last step", "Attempts", "By", "Created"],
-        [
-            [
-                Cell(row.kind, page_of(row)), Cell(row.get_status_display()), Cell(row.step),
-                Cell(str(row.attempts)), Cell(row.by), Cell(row.created_at),
-            ]
-            for row in rows
-        ],
-        "No operations.",
-        list_of(Operation, organization__id__exact=organization.pk),
-    )  # fmt: skip
-
-
-def _latest_events(organization: Organization) -> Table:
-    rows = organization.audit_events.all()[:TABLE_MAX_ROWS]
-    return Table(
-        AuditEvent,
-        "Audit",
-        ["Action", "Actor", "At"],
-        [[Cell(row.action, page_of(row)), Cell(row.actor), Cell(row.at)] for row in rows],
-        "No audit events.",
-        list_of(AuditEvent, organization__id__exact=organization.pk),
-    )
-
-
-def _suspend(organization_id: UUID, by: str) -> bool:
-    return lifecycle.suspend_organization(organization_id, by=by)
-
-
-def _resume(organization_id: UUID, by: str) -> bool:
-    return lifecycle.resume_organization(organization_id, by=by)
-
-
-def _selection_page(chosen: Sequence[Organization], act: Act) -> Page:
-    selected = [(ACTION_CHECKBOX_NAME, str(organization.pk)) for organization in chosen]
-    return Page(
-        title=f"{act.label} selected organizations",
-        lines=act.explain(chosen[0], act.form(chosen[0])),
-        names=[f"{each} ({each.get_status_display().lower()})" for each in chosen],
-        button=act.label,
-        back=list_of(Organization),
-        hidden=[("action", f"{act.name}_selected"), ("confirmed", "yes"), *selected],
-    )
-
-
-def _change_each(
-    chosen: Sequence[Organization], change: Callable[[UUID, str], bool], by: str
-) -> tuple[int, list[str]]:
-    """Return how many changed, and why the others did not."""
-    changed, refused = 0, []
-    for organization in chosen:
-        try:
-            changed += change(organization.pk, by)
-        except TenancyError as error:
-            refused.append(f"“{organization}”: {error.detail}")
-    return changed, refused
-
-
-def _report(request: HttpRequest, act: Act, changed: int, refused: list[str]) -> None:
-    plural = "" if changed == 1 else "s"
-    messages.success(request, f"{act.label}: {changed} organization{plural} changed.")
-    for reason in refused[:REFUSALS_SHOWN]:
-        messages.error(request, reason)
-    if len(refused) > REFUSALS_SHOWN:
-        messages.error(request, f"{len(refused) - REFUSALS_SHOWN} more were refused.")
+def _usage_of(organization: Organization) -> Usage:
+    return getattr(organization, "usage", None) or Usage(organization=organization)

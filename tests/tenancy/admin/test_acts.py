@@ -24,7 +24,8 @@ def buttons(client, organization):
 
 
 def test_buttons_follow_the_status(operator, initech):
-    living = ["Rename", "Delete", "Delete and purge now"]
+    placing = ["Move", "Transfer to plan", "Clone"]
+    living = ["Rename", *placing, "Delete", "Delete and purge now"]
     assert sorted(buttons(operator, initech)) == sorted([*living, "Suspend"])
 
     lifecycle.suspend_organization(initech.pk, by="command:test")
@@ -53,8 +54,11 @@ OUTCOMES = {
     "restore": ({}, "active", "organization.restored"),
 }
 
+# Moves, transfers and clones have tests of their own.
+IMMEDIATE = [act for act in ACTS if act in OUTCOMES]
 
-@pytest.mark.parametrize("act", ACTS)
+
+@pytest.mark.parametrize("act", IMMEDIATE)
 def test_a_button_acts_through_the_lifecycle_as_the_operator(operator, root, initech, act):
     given, status_after, action = OUTCOMES[act]
     prepare(initech, act)
@@ -67,7 +71,7 @@ def test_a_button_acts_through_the_lifecycle_as_the_operator(operator, root, ini
     assert 'class="success"' in text_of(operator.get(detail(initech)))
 
 
-@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("act", IMMEDIATE)
 def test_a_get_explains_and_changes_nothing(operator, initech, act):
     given, _, action = OUTCOMES[act]
     prepare(initech, act)
@@ -85,7 +89,7 @@ def test_an_act_is_safe_from_forged_requests(root, initech, act):
     client = Client(enforce_csrf_checks=True)
     client.force_login(root)
 
-    assert client.post(act_url(initech, act), OUTCOMES[act][0]).status_code == 403
+    assert client.post(act_url(initech, act), {"name": "X", "kind": "database"}).status_code == 403
     assert status(initech) == "active"
 
 
