@@ -7,10 +7,12 @@ that says what will happen.
 from django.contrib import admin
 
 from tenancy.admin.audit import AuditEventAdmin
-from tenancy.admin.capacity import ClusterAdmin, PlacementAdmin, PlanAdmin
+from tenancy.admin.clusters import ClusterAdmin
 from tenancy.admin.erasures import ErasureRecordAdmin
 from tenancy.admin.operations import OperationAdmin
 from tenancy.admin.organizations import OrganizationAdmin
+from tenancy.admin.placements import PlacementAdmin
+from tenancy.admin.plans import PlanAdmin
 
 __all__ = [
     "AuditEventAdmin",

@@ -1,7 +1,7 @@
-"""What the page of an organization shows below its fields."""
+"""Tables below the fields of a page: what belongs to an organization, or to a cluster."""
 
 from tenancy.admin.records import TABLE_MAX_ROWS, Cell, Table, list_of, page_of
-from tenancy.models import AuditEvent, Operation, Organization
+from tenancy.models import AuditEvent, Cluster, Operation, Organization
 
 
 def latest_operations(organization: Organization) -> Table:
@@ -34,3 +34,22 @@ def latest_events(organization: Organization) -> Table:
         "No audit events.",
         list_of(AuditEvent, organization__id__exact=organization.pk),
     )
+
+
+def organizations_on(row: Cluster) -> Table:
+    """Return the latest organizations that live on a cluster."""
+    found = Organization.objects.filter(placement__cluster=row).select_related("placement", "plan")
+    return Table(
+        Organization,
+        "Organizations",
+        ["Name", "Status", "Kind", "Namespace", "Plan"],
+        [
+            [
+                Cell(str(each), page_of(each)), Cell(each.get_status_display()),
+                Cell(each.placement.kind), Cell(each.placement.namespace), Cell(each.plan.code),
+            ]
+            for each in found[:TABLE_MAX_ROWS]
+        ],
+        "No organization lives there.",
+        list_of(Organization, placement__cluster__id__exact=row.pk),
+    )  # fmt: skip

@@ -9,9 +9,15 @@ from django.urls import reverse
 
 from accounts.models import User
 from tenancy import lifecycle
+from tenancy.admin.examinations import forget_examinations
 from tenancy.models import AuditEvent, Organization
 
 LIST = "/admin/tenancy/organization/"
+
+
+@pytest.fixture(autouse=True)
+def nothing_known_of_clusters():
+    forget_examinations()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import pytest
 
 from tenancy import lifecycle
-from tenancy.models import Cluster, Plan
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick", "mongo")]
 
@@ -46,20 +45,3 @@ def test_the_audit_is_searched_by_actor_action_and_organization(operator, initec
     assert actions("key:42") == {("organization.suspended", "Hooli")}
     assert actions("suspended") == {("organization.suspended", "Hooli")}
     assert actions("initech") == {("organization.created", "Initech")}
-
-
-def test_alias_and_code_stay_while_limits_change(operator, initech):
-    cluster, plan = Cluster.objects.get(), Plan.objects.get()
-
-    operator.post(
-        f"/admin/tenancy/cluster/{cluster.pk}/change/",
-        {"alias": "other", "region": "eu", "note": "n"},
-    )
-    limits = {"code": "other", "max_collections": 7, "max_document_bytes": 1000}
-    limits |= {"default_kind": "collection"}
-    operator.post(f"/admin/tenancy/plan/{plan.pk}/change/", limits)
-
-    cluster.refresh_from_db()
-    plan.refresh_from_db()
-    assert (cluster.alias, cluster.region, cluster.accepts_new) == ("default", "eu", False)
-    assert (plan.code, plan.max_collections) == ("standard", 7)
