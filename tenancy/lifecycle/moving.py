@@ -22,9 +22,11 @@ from tenancy.exceptions import (
     PlacementDisturbed,
     TenancyError,
     Unavailable,
+    ValidationFailed,
 )
 from tenancy.lifecycle.clusters import get_cluster
 from tenancy.lifecycle.copies import CopyRun, begin_changes
+from tenancy.lifecycle.creation import PLACING_ATTEMPTS
 from tenancy.lifecycle.move_plans import (
     Place,
     choose_target,
@@ -32,7 +34,7 @@ from tenancy.lifecycle.move_plans import (
     place_of,
     read_organization,
 )
-from tenancy.lifecycle.placing import check_residency, take_place
+from tenancy.lifecycle.placing import PlaceTaken, check_residency, take_place
 from tenancy.lifecycle.states import lock_organization
 from tenancy.lifecycle.switching import copy_of, end_own_pause, source_of, switch, target_of
 from tenancy.models import Cluster, Operation, Organization, OrganizationStatus
@@ -80,10 +82,16 @@ def begin_move(
 ) -> Run:
     """Write the operation of a move; with `leased`, the caller goes on with `run_inline`."""
     # Outside of the transaction: clusters are asked how full they are.
-    organization = read_organization(organization_id)
-    target = choose_target(organization, kind, cluster)
-    with transaction.atomic():
-        run = reserve_move(organization, target, by=by, leased=leased)
+    for attempt in range(PLACING_ATTEMPTS):
+        organization = read_organization(organization_id)
+        target = choose_target(organization, kind, cluster)
+        try:
+            with transaction.atomic():
+                run = reserve_move(organization, target, by=by, leased=leased)
+            break
+        except (PlaceTaken, ValidationFailed):  # what was chosen is another's by now
+            if cluster is not None or attempt == PLACING_ATTEMPTS - 1:
+                raise
     fail_point_reserved(MOVE)
     return run
 
