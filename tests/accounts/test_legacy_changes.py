@@ -71,12 +71,12 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("place", ["body", "query", "form"])
+@pytest.mark.parametrize("where", ["body", "query", "form"])
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_update_renames_in_every_shape(acme_with_document, alice, mongo, shape, place):
-    if place == "query":
+def test_update_renames_in_every_shape(acme_with_document, alice, mongo, shape, where):
+    if where == "query":
         answer = alice.put("/org/update", query_params=shape)
-    elif place == "form":
+    elif where == "form":
         answer = alice.put("/org/update", urlencode(shape), content_type=FORM)
     else:
         answer = update(alice, **shape)

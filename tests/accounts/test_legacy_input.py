@@ -49,11 +49,11 @@ def test_delete_with_a_body_that_is_no_object_deletes_nothing(alice, body):
 
 
 @pytest.mark.parametrize("name", MISSPELT)
-@pytest.mark.parametrize("place", ["body", "query", "form"])
-def test_delete_with_a_field_of_another_name_deletes_nothing(alice, place, name):
-    if place == "body":
+@pytest.mark.parametrize("where", ["body", "query", "form"])
+def test_delete_with_a_field_of_another_name_deletes_nothing(alice, where, name):
+    if where == "body":
         answer = alice.delete("/org/delete", {name: "Globex"})
-    elif place == "form":
+    elif where == "form":
         answer = alice.delete("/org/delete", urlencode({name: "Globex"}), content_type=FORM)
     else:
         answer = alice.delete("/org/delete", query_params={name: "Globex"})
