@@ -1,13 +1,13 @@
 """Examine, and repair where that is asked for and safe."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from tenancy.doctor.diagnosis import diagnose
 from tenancy.doctor.findings import Finding
 from tenancy.doctor.repairs import attempt_repair
 from tenancy.doctor.survey import Survey, take_survey
-from tenancy.exceptions import Unavailable
 
 # What one look finds may be an act of a moment ago, half seen. It has to be there again later.
 SECOND_LOOK_SECONDS = 0.5
@@ -15,12 +15,31 @@ ROUNDS = 3
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What is asked about: everything, or one organization, or one cluster."""
+
+    organization_id: UUID | None = None
+    cluster: str | None = None
+
+    def holds(self, finding: Finding) -> bool:
+        """Return whether a finding is asked for."""
+        return self.organization_id in {None, finding.organization_id} and (
+            self.cluster in {None, finding.cluster}
+        )
+
+
+EVERYTHING = Scope()
+
+
+@dataclass(frozen=True)
 class Examination:
-    """What was looked at and what was wrong with it."""
+    """What was looked at and what was wrong with it. Warnings are about what is not wrong yet."""
 
     organizations: int
     collections: int
     findings: list[Finding]
+    clusters: int = 1
+    warnings: list[Finding] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[Finding]:
@@ -28,31 +47,41 @@ class Examination:
         return [finding for finding in self.findings if not finding.repaired]
 
 
-def check_tenants(*, by: str, repair: bool = False) -> Examination:
+def check_tenants(*, by: str, repair: bool = False, scope: Scope = EVERYTHING) -> Examination:
     """Compare the catalog with MongoDB; with `repair`, mend what is provably safe to mend.
 
-    A cluster that cannot be reached is a finding, and the only one.
+    A cluster that cannot be reached is a finding; the others are examined all the same.
     """
-    try:
-        survey, findings = _look_twice()
-        if repair:
-            survey, findings = _repair(survey, findings, by)
-    except Unavailable as error:
-        return Examination(0, 0, [_unreachable(error)])
-    return Examination(len(survey.organizations), len(survey.real_names), findings)
+    survey, findings = _look_twice(scope)
+    if repair:
+        survey, findings = _repair(survey, findings, by, scope)
+    return Examination(
+        organizations=len(survey.organizations),
+        collections=survey.collections,
+        findings=[finding for finding in findings if not finding.is_warning],
+        clusters=len(survey.contents),
+        warnings=[finding for finding in findings if finding.is_warning],
+    )
 
 
-def _look_twice() -> tuple[Survey, list[Finding]]:
-    survey = take_survey()
-    seen = {finding.key for finding in diagnose(survey)}
-    if not seen:
-        return survey, []
+def _look(scope: Scope) -> tuple[Survey, list[Finding]]:
+    survey = take_survey(scope.cluster)
+    return survey, [finding for finding in diagnose(survey) if scope.holds(finding)]
+
+
+def _look_twice(scope: Scope) -> tuple[Survey, list[Finding]]:
+    survey, findings = _look(scope)
+    if all(finding.is_warning for finding in findings):
+        return survey, findings
     time.sleep(SECOND_LOOK_SECONDS)
-    survey = take_survey()
-    return survey, [finding for finding in diagnose(survey) if finding.key in seen]
+    seen = {finding.key for finding in findings}
+    survey, findings = _look(scope)
+    return survey, [finding for finding in findings if finding.key in seen]
 
 
-def _repair(survey: Survey, findings: list[Finding], by: str) -> tuple[Survey, list[Finding]]:
+def _repair(
+    survey: Survey, findings: list[Finding], by: str, scope: Scope
+) -> tuple[Survey, list[Finding]]:
     """Repair in rounds: one repair may bring to light what another one has to mend."""
     repaired: dict[tuple[object, ...], Finding] = {}
     for _ in range(ROUNDS):
@@ -61,14 +90,9 @@ def _repair(survey: Survey, findings: list[Finding], by: str) -> tuple[Survey, l
         refused = {finding.key: finding for finding in tried if not finding.repaired}
         repaired |= mended
         if mended:
-            survey, findings = _look_twice()
+            survey, findings = _look_twice(scope)
         findings = [refused.get(finding.key, finding) for finding in findings]
         if not mended or not findings:
             break
     wrong = {finding.key for finding in findings}
     return survey, [*(each for key, each in repaired.items() if key not in wrong), *findings]
-
-
-def _unreachable(error: Unavailable) -> Finding:
-    sentence = f"{error.detail} {error.hint}".rstrip()
-    return Finding("cluster_unreachable", None, sentence, "cluster default", repairable=False)

@@ -1,36 +1,42 @@
 """Mend findings. Each repair looks again right before it acts, and gives up if things changed.
 
-No repair drops a document, and none is done beside an open operation of the organization.
+No repair drops a document that was not carried home, but for copies that nobody was ever sent to;
+and none is done beside an open operation of the organization.
 """
 
+import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from uuid import UUID
 
-from django.db import transaction
 from django.utils import timezone
 
 from tenancy import catalog, journal, lifecycle, operations
 from tenancy.audit import record_event
-from tenancy.doctor.diagnosis import holds_documents, is_interrupted_declaration, is_past
-from tenancy.doctor.findings import Finding
-from tenancy.doctor.indexes import build_missing
-from tenancy.doctor.survey import namespace_of, slug_at, tenants_address
-from tenancy.exceptions import Conflict, OperationRunning, OrganizationNotFound, TenancyError
+from tenancy.doctor.carrying import (
+    carry_home,
+    drop_leftover,
+    drop_sentinels,
+    operation_of,
+    organization_of,
+    place_of_finding,
+)
+from tenancy.doctor.diagnosis import is_interrupted_declaration
+from tenancy.doctor.findings import Finding, room_kind
+from tenancy.doctor.holds import at_rest, find_organization, unused
+from tenancy.doctor.statuses import is_past
+from tenancy.exceptions import Conflict, OperationRunning, TenancyError
 from tenancy.lifecycle.creation import CREATE
+from tenancy.lifecycle.index_rules import NAME_MAX_CHARACTERS
 from tenancy.lifecycle.pause import end_pause
-from tenancy.lifecycle.slugs import reserve_slug
-from tenancy.lifecycle.states import lock_organization
-from tenancy.models import OPEN, Collection, Operation, Organization, OrganizationStatus, Plan
+from tenancy.models import OPEN, Collection, Organization, OrganizationStatus
 from tenancy.mongo import fences, provisioning
-from tenancy.mongo.fences import STRAY_SUFFIX
-from tenancy.names import logical_collection
+from tenancy.mongo.indexes import IndexSpec, list_indexes
+from tenancy.mongo.strays import remove_if_empty
 
-LASTING = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
 # A runner that died in a step's delay left an operation that is due this soon at most.
 DUE_WAIT_MAX_SECONDS = 10.0
+NOT_EMPTY = "It holds documents by now."
 
 
 def attempt_repair(finding: Finding, *, by: str) -> Finding:
@@ -44,58 +50,16 @@ def attempt_repair(finding: Finding, *, by: str) -> Finding:
 
 
 def _record(finding: Finding, by: str) -> None:
-    organization = _find(finding.organization_id)
+    organization = find_organization(finding.organization_id)
     if organization is not None:
         details = {"finding": finding.code, "where": finding.where}
+        if finding.cluster != Finding.cluster:
+            details["cluster"] = finding.cluster
         record_event(organization, "organization.repaired", by=by, **details)
 
 
-def _find(organization_id: UUID | None) -> Organization | None:
-    if organization_id is None:
-        return None
-    return Organization.objects.filter(pk=organization_id).first()
-
-
-def _of(finding: Finding) -> UUID:
-    if finding.organization_id is None:
-        raise OrganizationNotFound
-    return finding.organization_id
-
-
-@contextmanager
-def _at_rest(organization_id: UUID, *allowed: OrganizationStatus) -> Iterator[Organization]:
-    """Lock the organization's row: no operation is open, and none can begin in the block."""
-    with transaction.atomic():
-        organization = lock_organization(organization_id, *allowed)
-        if Operation.objects.open().filter(organization=organization).exists():
-            raise OperationRunning
-        yield organization
-
-
-@contextmanager
-def _unused(physical: str, organization_id: UUID | None) -> Iterator[None]:
-    """Hold the name in the block, as a sign-up does: nobody can move in where something goes.
-
-    The slug is won for the tombstone that had it, or for a row that exists in this transaction
-    only. All of it is rolled back. Raises NameTaken if the name has an owner.
-    """
-    slug = slug_at(namespace_of(physical))
-    with transaction.atomic():
-        holder = _find(organization_id)
-        if holder is None:
-            plan, _ = Plan.objects.get_or_create(code=Plan.DEFAULT)
-            holder = Organization(status=OrganizationStatus.PURGED, plan=plan)
-            holder.save(force_insert=True)
-        elif holder.status != OrganizationStatus.PURGED:
-            raise Conflict("The organization is no longer purged.")
-        if slug is not None:
-            reserve_slug(holder, slug)
-        yield
-        transaction.set_rollback(True)
-
-
 def _run_operation(finding: Finding, by: str) -> None:
-    row = journal.get_operation(_operation_of(finding))
+    row = journal.get_operation(operation_of(finding))
     left = (row.not_before - timezone.now()).total_seconds()
     time.sleep(min(max(left, 0.0), DUE_WAIT_MAX_SECONDS))
     run = journal.claim_operation(row.pk)
@@ -108,99 +72,133 @@ def _run_operation(finding: Finding, by: str) -> None:
             raise  # otherwise it was given up and undone: an end, too
 
 
-def _operation_of(finding: Finding) -> UUID:
-    if finding.operation_id is None:
-        raise Conflict("There is no operation to go on with.")
-    return finding.operation_id
-
-
 def _retry_purge(finding: Finding, by: str) -> None:
-    row = Organization.objects.get(pk=_of(finding))
+    row = Organization.objects.get(pk=organization_of(finding))
     if row.status != OrganizationStatus.DELETING or not is_past(row.purge_after):
         raise Conflict("The organization is no longer waiting for its purge.")
-    journal.retry_operation(_operation_of(finding))
+    journal.retry_operation(operation_of(finding))
     _run_operation(finding, by)
 
 
 def _finish_creation(finding: Finding, by: str) -> None:
     """Provision and activate anew; where that fails, the creation is undone as usual."""
-    with _at_rest(_of(finding), OrganizationStatus.PROVISIONING) as organization:
+    with at_rest(organization_of(finding), OrganizationStatus.PROVISIONING) as organization:
         address = catalog.address_of(organization.placement)
-        if any(provisioning.has_documents(address, name) for name in _real(address.namespace)):
+        found = provisioning.list_namespace(address)
+        real = [logical for logical, physical in found.items() if not physical.is_view]
+        if any(provisioning.has_documents(address, name) for name in real):
             raise Conflict("Documents lie where its own would go.")
         params = {"name": organization.name, "slug": organization.slug}
         run = journal.begin_operation(CREATE, organization, params, by=by)
     operations.run_steps(run)
 
 
-def _real(namespace: str) -> list[str]:
-    found = provisioning.list_namespace(tenants_address().at(namespace))
-    return [logical for logical, physical in found.items() if not physical.is_view]
-
-
 def _end_pause(finding: Finding, by: str) -> None:
-    with _at_rest(_of(finding), *LASTING) as organization:
+    with at_rest(organization_of(finding)) as organization:
         end_pause(organization)
 
 
 def _declare(finding: Finding, by: str) -> None:
-    with _at_rest(_of(finding), OrganizationStatus.ACTIVE) as organization:
-        logical = logical_collection(organization.placement.namespace, finding.where)
-    if logical is None:
+    with at_rest(organization_of(finding), OrganizationStatus.ACTIVE) as organization:
+        _assert_home(finding, organization)
+    lifecycle.declare_collection(organization.pk, str(finding.collection), by=by)
+
+
+def _assert_home(finding: Finding, organization: Organization) -> None:
+    """Raise Conflict unless it lies where the organization lives."""
+    home = catalog.address_of(organization.placement)
+    place = place_of_finding(finding)
+    if (room_kind(home.kind), home.uri, home.database, home.namespace) != (
+        place.kind, place.uri, place.database, place.namespace,
+    ):  # fmt: skip
         raise Conflict("The organization has moved on.")
-    lifecycle.declare_collection(organization.pk, logical, by=by)
 
 
 def _make_collection(finding: Finding, by: str) -> None:
-    with _at_rest(_of(finding), *LASTING) as organization:
-        address = catalog.address_of(organization.placement)
-        logical = logical_collection(address.namespace, finding.where)
-        row = Collection.objects.filter(organization=organization, name=logical).first()
+    with at_rest(organization_of(finding)) as organization:
+        _assert_home(finding, organization)
+        rows = Collection.objects.filter(organization=organization, name=finding.collection)
+        row = rows.first()
         if row is None or not is_interrupted_declaration(row.name, row.created_at):
             raise Conflict("It is no longer a collection that was just declared.")
-        provisioning.create_collection(address, row.name)
+        provisioning.create_collection(catalog.address_of(organization.placement), row.name)
 
 
 def _carry_home(finding: Finding, by: str) -> None:
-    """Carry late writes home. A rename that begins meanwhile does the same with what is left."""
-    with _at_rest(_of(finding), *LASTING) as organization:
-        home = catalog.address_of(organization.placement)
-    source = finding.where.removesuffix(STRAY_SUFFIX)
-    target = home.physical(str(logical_collection(namespace_of(source), source)))
-    if finding.where == target:
-        raise Conflict("The organization has moved back there.")
-    if finding.where == target + STRAY_SUFFIX:  # a rescue begins with that, whatever it is for
-        fences.rescue_stragglers(home, finding.where + STRAY_SUFFIX, target)
-    else:
-        fences.rescue_stragglers(home, finding.where, target)
+    carry_home(finding)
+
+
+def _drop_leftover(finding: Finding, by: str) -> None:
+    drop_leftover(finding)
+
+
+def _drop_sentinels(finding: Finding, by: str) -> None:
+    drop_sentinels(finding)
+
+
+def _build_indexes(finding: Finding, by: str) -> None:
+    lifecycle.build_missing_indexes(organization_of(finding))
+
+
+def _adopt_index(finding: Finding, by: str) -> None:
+    """Write an index into the catalog as it is in MongoDB, so that it travels in moves."""
+    with at_rest(organization_of(finding)) as organization:
+        _assert_home(finding, organization)
+        rows = Collection.objects.filter(organization=organization, name=finding.collection)
+        row = rows.first()
+        there = list_indexes(catalog.address_of(organization.placement), str(finding.collection))
+        spec = next((each for each in there if each.name == finding.subject), None)
+        if row is None or spec is None or row.indexes.filter(name=spec.name).exists():
+            raise Conflict("It is no longer an index that the catalog does not know.")
+        _adopt(row, spec)
+        record_event(organization, "index.adopted", by=by, collection=row.name, index=spec.name)
+
+
+def _adopt(row: Collection, spec: IndexSpec) -> None:
+    keys = [list(pair) for pair in spec.keys]
+    if not _is_json([keys, spec.options]) or len(spec.name) > NAME_MAX_CHARACTERS:
+        raise Conflict("It has a name or options that the catalog cannot keep.")
+    row.indexes.create(
+        name=spec.name, keys=keys, unique=spec.unique, sparse=spec.sparse,
+        ttl_seconds=spec.ttl_seconds, options=spec.options,
+    )  # fmt: skip
+
+
+def _is_json(value: object) -> bool:
+    """Return whether a value is the same when it has been written as JSON and read again."""
+    try:
+        return bool(json.loads(json.dumps(value)) == value)
+    except (TypeError, ValueError):
+        return False
 
 
 def _drop_fence(finding: Finding, by: str) -> None:
-    owner = _find(finding.organization_id)
+    place = place_of_finding(finding)
+    physical = place.physical(str(finding.collection))
+    owner = find_organization(finding.organization_id)
     if owner is None or owner.status == OrganizationStatus.PURGED:
-        with _unused(finding.where, finding.organization_id):
-            fences.drop_fence(tenants_address(), finding.where)
+        with unused(place.namespace, finding.organization_id):
+            fences.drop_fence(place, physical)
     else:
-        with _at_rest(owner.pk, *LASTING):
-            fences.drop_fence(tenants_address(), finding.where)
+        with at_rest(owner.pk):
+            fences.drop_fence(place, physical)
 
 
 def _drop_empty(finding: Finding, by: str) -> None:
-    """Set it aside, look whether it is empty, and only then drop it.
-
-    Whoever still writes to the name makes a new collection: no document can get in between the
-    look and the drop.
-    """
-    address, name = tenants_address(), finding.where
-    aside = name + STRAY_SUFFIX
-    with _unused(name, finding.organization_id):
-        if holds_documents(name):
-            raise Conflict("It holds documents by now.")
-        fences.move_collection(address, name, aside)
-        if holds_documents(aside):
-            fences.move_collection(address, aside, name)
-            raise Conflict("It holds documents by now.")
-        provisioning.drop_physical(address, aside)
+    """Drop what is nobody's and empty: a collection, or every one of a database."""
+    place = place_of_finding(finding)
+    if finding.kind == "shared":
+        raise Conflict(NOT_EMPTY)
+    names = [str(finding.collection)]
+    with unused(place.namespace, finding.organization_id):
+        if finding.kind == "database":
+            found = provisioning.list_physical(place)
+            if any(each.is_view or provisioning.has_documents(place, each.name) for each in found):
+                raise Conflict(NOT_EMPTY)
+            names = [each.name for each in found]
+        for name in names:
+            if not remove_if_empty(place, name):
+                raise Conflict(NOT_EMPTY)
 
 
 REPAIRS: dict[str, Callable[[Finding, str], None]] = {
@@ -210,10 +208,15 @@ REPAIRS: dict[str, Callable[[Finding, str], None]] = {
     "stale_pause": _end_pause,
     "leftover_fence": _drop_fence,
     "leftover_aside": _carry_home,
+    "leftover_copy": _drop_leftover,
+    "leftover_sentinel": _drop_sentinels,
     "stray_collection": _carry_home,
+    "stray_database": _carry_home,
+    "stray_documents": _carry_home,
     "undeclared_collection": _declare,
-    "missing_index": lambda finding, by: build_missing(_of(finding)),
     "missing_collection": _make_collection,
+    "missing_index": _build_indexes,
+    "undeclared_index": _adopt_index,
     "orphan_collection": _drop_empty,
     "data_of_purged": _drop_empty,
 }

@@ -1,80 +1,26 @@
-"""What there is: the catalog and MongoDB, read once each."""
+"""What there is: the catalog and every cluster, read once each."""
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from itertools import islice
-from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-from django.conf import settings
-from django.db.models import Q
 from django.utils import timezone
 
-from tenancy import catalog
+from tenancy.doctor import catalog_facts
+from tenancy.doctor.catalog_facts import OrganizationFacts
+from tenancy.doctor.contents import Contents, Expected, Room, Trace, read_contents
+from tenancy.doctor.findings import room_kind
+from tenancy.doctor.sites import THREADS, Site, read_sites
+from tenancy.exceptions import Defect, Unavailable
+from tenancy.lifecycle.collections import DROP_COLLECTION
 from tenancy.lifecycle.deletion import PURGE
 from tenancy.lifecycle.renaming import RENAME
-from tenancy.models import (
-    OPEN,
-    Cluster,
-    Collection,
-    Operation,
-    OperationStatus,
-    Organization,
-    OrganizationStatus,
-    SlugReservation,
-)
-from tenancy.mongo import provisioning
-from tenancy.mongo.provisioning import PhysicalCollection
-from tenancy.names import (
-    NAMESPACE_PREFIX,
-    SLUG_MAX_CHARACTERS,
-    PlacementAddress,
-    namespace_of_slug,
-)
-
-T = TypeVar("T")
-
-CHUNK = 2_000
-LOOKUP_CHUNK = 500  # SQLite takes a limited number of values in one query
-_ID_IN_NAMESPACE = re.compile(rf"{NAMESPACE_PREFIX}([0-9a-f]{{32}})")
-_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
-_COLUMNS = (
-    "pk", "slug", "status", "pause_from", "purge_after",
-    "placement__kind", "placement__cluster__alias", "placement__namespace",
-)  # fmt: skip
-
-
-class OrganizationFacts(NamedTuple):
-    """What the doctor needs to know of an organization."""
-
-    id: UUID
-    slug: str | None
-    status: str
-    pause_from: datetime | None
-    purge_after: datetime | None
-    kind: str | None
-    cluster: str | None
-    placed_at: str | None
-
-    @property
-    def label(self) -> str:
-        """The slug, or the id of a tombstone."""
-        return self.slug or str(self.id)
-
-    @property
-    def namespace(self) -> str | None:
-        """The prefix of its collections, if it is on the default cluster beside others."""
-        is_here = self.kind == "collection" and self.cluster == Cluster.DEFAULT
-        return self.placed_at if is_here else None
-
-    @property
-    def is_lasting(self) -> bool:
-        """Whether it is neither being made nor on its way out."""
-        return self.status in {OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED}
+from tenancy.models import OPEN, Operation
+from tenancy.mongo.indexes import IndexSpec
+from tenancy.names import NAMESPACE_PREFIX
 
 
 @dataclass
@@ -86,32 +32,79 @@ class Survey:
     """
 
     began: datetime
-    physical: list[PhysicalCollection]
+    sites: dict[str, Site]
+    contents: dict[str, Contents]
     organizations: dict[UUID, OrganizationFacts]
     declared: dict[UUID, dict[str, datetime]]
+    indexes: dict[tuple[UUID, str], list[IndexSpec]]
     operations: list[Operation]
+    leftovers: list[Operation]
     failed_purges: dict[UUID, UUID]
-    former: dict[str, OrganizationFacts]
+    former: dict[str, OrganizationFacts] = field(default_factory=dict)
 
     @cached_property
-    def homes(self) -> dict[str, OrganizationFacts]:
-        """Organizations by the namespace that is theirs now."""
-        return {row.namespace: row for row in self.organizations.values() if row.namespace}
+    def traces(self) -> list[Trace]:
+        """Everything that was found in MongoDB and is, or looks like, a tenant's."""
+        return [trace for found in self.contents.values() for trace in found.traces]
+
+    def room_of(self, facts: OrganizationFacts) -> Room | None:
+        """Return where an organization lives; None if its cluster was not reached, or none."""
+        site = self.sites.get(facts.cluster or "")
+        if site is None or site.problem or facts.namespace is None:
+            return None
+        return Room(facts.kind, site.scope_of(facts.kind), facts.namespace)
+
+    def is_looked_at(self, room: Room) -> bool:
+        """Return whether what lies in a room was read in this survey."""
+        return room.scope in self._looked_at
 
     @cached_property
-    def real_names(self) -> frozenset[str]:
-        """The physical names at which there is a collection and not a view."""
-        return frozenset(found.name for found in self.physical if not found.is_view)
+    def _looked_at(self) -> frozenset[str]:
+        seen = [self.sites[alias] for alias in self.contents]
+        return frozenset(scope for site in seen for scope in (site.scope, site.deployment))
+
+    @cached_property
+    def homes(self) -> dict[Room, OrganizationFacts]:
+        """Organizations by the room that is theirs now."""
+        rooms = ((self.room_of(row), row) for row in self.organizations.values())
+        return {room: row for room, row in rooms if room is not None}
+
+    @cached_property
+    def real(self) -> frozenset[tuple[Room, str | None]]:
+        """Where there is a collection and not a view."""
+        return frozenset((each.room, each.logical) for each in self.traces if not each.is_view)
+
+    @cached_property
+    def built(self) -> dict[tuple[Room, str], list[IndexSpec]]:
+        """The indexes that MongoDB has."""
+        found = (each.indexes.items() for each in self.contents.values())
+        return {place: specs for items in found for place, specs in items}
+
+    @cached_property
+    def collections(self) -> int:
+        """How many collections of tenants' own there are, unknown databases left out."""
+        real = [each for each in self.traces if not each.is_view and each.room.kind != "shared"]
+        return sum(
+            each.room.kind == "collection" or bool(self.owner_of(each.room)) for each in real
+        )
+
+    def owner_of(self, room: Room) -> OrganizationFacts | None:
+        """Return whose a room is, or was, or could only be."""
+        return self.homes.get(room) or self.former.get(room.namespace)
 
     @cached_property
     def busy(self) -> frozenset[UUID]:
-        """Organizations that an operation is at, or was at since the survey began."""
-        return frozenset(
-            row.organization_id
+        """Organizations that an operation is at, or was at since the survey began.
+
+        An organization that is cloned has what the clone's operation writes there.
+        """
+        at_work = [
+            row
             for row in self.operations
-            if row.organization_id is not None
-            and (row.updated_at >= self.began or (row.blocking and not is_planned(row)))
-        )
+            if row.updated_at >= self.began or (row.blocking and not is_planned(row))
+        ]
+        cloned = {UUID(row.params["source_organization"]) for row in at_work if _is_clone(row)}
+        return frozenset(cloned | {row.organization_id for row in at_work if row.organization_id})
 
     @cached_property
     def purging(self) -> frozenset[UUID]:
@@ -132,6 +125,31 @@ class Survey:
             for side in ("old_namespace", "new_namespace")
         )
 
+    @cached_property
+    def swept(self) -> frozenset[tuple[UUID | None, str]]:
+        """Collections that were dropped and are looked at once more for late writes."""
+        return frozenset(
+            (row.organization_id, row.params["collection"])
+            for row in self.operations
+            if row.kind == DROP_COLLECTION.name
+        )
+
+    @cached_property
+    def copied_to(self) -> dict[tuple[UUID | None, Room], Operation]:
+        """Where undone moves have left what they had copied, and the moves."""
+        found = {}
+        for row in self.leftovers:
+            target = row.params["target"]
+            site, kind = self.sites.get(target["cluster"]), room_kind(target["kind"])
+            if site is not None:
+                room = Room(kind, site.scope_of(kind), target["namespace"])
+                found[row.organization_id, room] = row
+        return found
+
+
+def _is_clone(row: Operation) -> bool:
+    return row.status in OPEN and bool(row.params.get("source_organization"))
+
 
 def is_planned(operation: Operation) -> bool:
     """Return whether it is a purge whose time has not come."""
@@ -143,96 +161,68 @@ def is_planned(operation: Operation) -> bool:
     )
 
 
-def namespace_of(physical: str) -> str:
-    """Return the namespace that a physical name would be under. No namespace has a dot."""
-    return physical.partition(".")[0]
+def take_survey(cluster: str | None = None) -> Survey:
+    """Read everything, or of MongoDB one cluster only.
 
-
-def slug_at(namespace: str) -> str | None:
-    """Return the slug that naming `name` gives this namespace, or None if there is none."""
-    slug = namespace.removeprefix(NAMESPACE_PREFIX).replace("_", "-")
-    is_slug = _SLUG.fullmatch(slug) and len(slug) <= SLUG_MAX_CHARACTERS
-    return slug if is_slug and namespace_of_slug(slug) == namespace else None
-
-
-def tenants_address() -> PlacementAddress:
-    """Return the database of the default cluster in which namespaces are prefixes."""
-    uri = catalog.default_uri()
-    database = settings.TENANCY_DATABASE
-    return PlacementAddress("collection", Cluster.DEFAULT, database, NAMESPACE_PREFIX, uri)
-
-
-def take_survey() -> Survey:
-    """Read everything: one command, and a number of queries that does not grow with tenants.
-
-    Only what belongs to no tenant takes one more query for every 500 names. Raises Unavailable.
+    Clusters are read at the same time: one that is down costs some seconds, not each. Of the
+    catalog the number of queries does not grow with organizations.
     """
     began = timezone.now()
-    prefixed = {"name": {"$regex": f"^{NAMESPACE_PREFIX}"}}
-    physical = provisioning.list_physical(tenants_address(), prefixed)
-    organizations = {row.id: row for row in _read_facts(~Q(status=OrganizationStatus.PURGED))}
-    homes = {row.namespace for row in organizations.values()}
-    unknown = {namespace_of(found.name) for found in physical} - homes
-    return Survey(
+    sites = {site.alias: site for site in read_sites()}
+    wanted = [site for site in sites.values() if cluster in {None, site.alias}]
+    contents = _read_all(wanted, sites)
+    survey = Survey(
         began=began,
-        physical=physical,
-        organizations=organizations,
-        declared=_read_declared(),
-        operations=_read_operations(began),
-        failed_purges=_read_failed_purges(),
-        former=_find_former(sorted(unknown)),
+        sites=sites,
+        contents=contents,
+        organizations=catalog_facts.read_organizations(),
+        declared=catalog_facts.read_declared(),
+        indexes=catalog_facts.read_indexes(),
+        operations=catalog_facts.read_operations(began),
+        leftovers=catalog_facts.read_leftovers(),
+        failed_purges=catalog_facts.read_failed_purges(),
     )
+    homes = survey.homes
+    unknown = {trace.room.namespace for trace in survey.traces if trace.room not in homes}
+    survey.former = catalog_facts.find_former(unknown)
+    return survey
 
 
-def _read_facts(condition: Q) -> Iterator[OrganizationFacts]:
-    rows = Organization.objects.filter(condition).order_by().values_list(*_COLUMNS)
-    return map(OrganizationFacts._make, rows.iterator(chunk_size=CHUNK))
+def _read_all(wanted: list[Site], sites: dict[str, Site]) -> dict[str, Contents]:
+    """Read sites at the same time; what two have in common is read once. Note who is away."""
+    plans = list(_plan(wanted, sites))
+    databases = {site.database for site in sites.values()}
+    taken = frozenset(name for name in databases if name.startswith(NAMESPACE_PREFIX))
+    contents = {}
+    with ThreadPoolExecutor(THREADS) as pool:
+        for site, found in pool.map(lambda plan: _read(plan[0], plan[1], taken), plans):
+            sites[site.alias] = site
+            if not site.problem:
+                contents[site.alias] = found
+    return contents
 
 
-def _read_declared() -> dict[UUID, dict[str, datetime]]:
-    declared: dict[UUID, dict[str, datetime]] = defaultdict(dict)
-    rows = Collection.objects.order_by().values_list("organization_id", "name", "created_at")
-    for organization_id, name, created_at in rows.iterator(chunk_size=CHUNK):
-        declared[organization_id][name] = created_at
-    return declared
+def _plan(wanted: list[Site], sites: dict[str, Site]) -> Iterator[tuple[Site, Expected]]:
+    scopes, deployments = set[str](), set[str]()
+    shared: dict[str, list[tuple[UUID, str]]] = {}
+    for alias, organization_id, logical in catalog_facts.read_shared():
+        if alias in sites:
+            shared.setdefault(sites[alias].scope, []).append((organization_id, logical))
+    for site in wanted:
+        if site.problem:
+            continue
+        expected = Expected(
+            database=site.scope not in scopes,
+            deployment=site.deployment not in deployments,
+            shared=shared.get(site.scope, []),
+        )
+        scopes.add(site.scope)
+        deployments.add(site.deployment)
+        yield site, expected
 
 
-def _read_operations(began: datetime) -> list[Operation]:
-    rows = Operation.objects.filter(Q(status__in=OPEN) | Q(updated_at__gte=began))
-    return list(rows.order_by("not_before", "created_at").iterator(chunk_size=CHUNK))
-
-
-def _read_failed_purges() -> dict[UUID, UUID]:
-    rows = Operation.objects.filter(
-        kind=PURGE.name,
-        status=OperationStatus.FAILED,
-        organization__status=OrganizationStatus.DELETING,
-    ).order_by("created_at")
-    pairs = rows.values_list("organization_id", "pk")
-    return {organization: operation for organization, operation in pairs if organization}
-
-
-def _find_former(namespaces: list[str]) -> dict[str, OrganizationFacts]:
-    """Return whose the namespaces were, by the slugs that are kept and the ids in the names."""
-    owners = {name: UUID(match[1]) for name in namespaces if (match := _id_in(name))}
-    slugs = [slug for name in namespaces if (slug := slug_at(name))]
-    for chunk in _chunks(slugs):
-        reserved = SlugReservation.objects.filter(slug__in=chunk)
-        for slug, organization_id in reserved.values_list("slug", "organization_id"):
-            owners[namespace_of_slug(slug)] = organization_id
-    rows = {
-        row.id: row
-        for chunk in _chunks(set(owners.values()))
-        for row in _read_facts(Q(pk__in=chunk))
-    }
-    return {name: rows[owner] for name, owner in owners.items() if owner in rows}
-
-
-def _id_in(namespace: str) -> re.Match[str] | None:
-    return _ID_IN_NAMESPACE.fullmatch(namespace)
-
-
-def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
-    remaining = iter(values)
-    while chunk := list(islice(remaining, LOOKUP_CHUNK)):
-        yield chunk
+def _read(site: Site, expected: Expected, taken: frozenset[str]) -> tuple[Site, Contents]:
+    try:
+        return site, read_contents(site, expected, taken)
+    except (Unavailable, Defect) as error:
+        return replace(site, problem=f"{error.detail} {error.hint}".rstrip()), Contents()

@@ -1,52 +1,83 @@
 """Compare the catalog with MongoDB."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from tenancy.doctor import Finding, check_tenants
-from tenancy.management.reporting import Report, ReportingCommand, counted
+from tenancy.doctor import Examination, FindingGroup, Scope, check_tenants, group_findings
+from tenancy.lifecycle.clusters import get_cluster
+from tenancy.management.reporting import Report, ReportingCommand, counted, find_organization
+from tenancy.models import Cluster
+
+GROUPS_MAX = 50
 
 
 class Command(ReportingCommand):
     """Say what is wrong between catalog and MongoDB; mend what is safe to mend."""
 
-    help = "Compare the catalog with MongoDB. Exit 1 when something is wrong and not repaired."
+    help = (
+        "Compare the catalog with every cluster. Exit 1 when something is wrong and not repaired; "
+        "a warning is not."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Take whether to repair."""
+        """Take whether to repair, and what to look at."""
         parser.add_argument(
             "--repair", action="store_true", help="Repair what is provably safe to repair."
         )
-
-    def act(self, *, repair: bool, **options: Any) -> Report:
-        """Examine, and repair if asked to."""
-        result = check_tenants(repair=repair, by=self.actor)
-        checked = (
-            f"Checked {counted(result.organizations, 'organization')}, "
-            f"{counted(result.collections, 'collection')}"
+        parser.add_argument(
+            "--organization", help="Tell of this organization only: its slug or id.", default=""
         )
+        parser.add_argument("--cluster", help="Look at this cluster only.", default="")
+
+    def act(
+        self, *, repair: bool, organization: str = "", cluster: str = "", **options: Any
+    ) -> Report:
+        """Examine, and repair if asked to."""
+        scope = Scope(find_organization(organization).pk if organization else None, _alias(cluster))
+        result = check_tenants(repair=repair, by=self.actor, scope=scope)
         data = asdict(result) | {"wrong": len(result.wrong)}
-        if not result.findings:
-            return Report(data, f"{checked}: nothing wrong.")
-        repaired = len(result.findings) - len(result.wrong)
-        lines = [_line(finding, repair=repair) for finding in result.findings]
-        lines.append(f"{checked}: {counted(len(result.findings), 'finding')}, {repaired} repaired.")
-        return Report(data, "\n".join(lines), _failure(len(result.wrong)))
+        return Report(data, "\n".join(_lines(result)), _failure(len(result.wrong)))
 
 
-def _line(finding: Finding, *, repair: bool) -> str:
-    if finding.repaired:
-        outcome = "Repaired."
-    elif finding.reason:
-        outcome = f"Not repaired: {finding.reason}"
-    elif finding.repairable and not repair:
-        outcome = "--repair mends it."
-    else:
-        outcome = "--repair cannot mend it."
-    owner = f" of {finding.organization}" if finding.organization else ""
-    return f"{finding.code}: {finding.where}{owner}\n    {finding.what}\n    {outcome}"
+def _alias(cluster: str) -> str | None:
+    if cluster in {"", Cluster.DEFAULT}:
+        return cluster or None
+    return get_cluster(cluster).alias
+
+
+def _lines(result: Examination) -> Iterator[str]:
+    groups = group_findings(result.findings)
+    for group in groups[:GROUPS_MAX]:
+        yield from _described(group)
+    if len(groups) > GROUPS_MAX:
+        yield f"... and {counted(len(groups) - GROUPS_MAX, 'group')} more: --json lists all."
+    for group in group_findings(result.warnings)[:GROUPS_MAX]:
+        yield from _described(group, "warning: ")
+    checked = (
+        f"Checked {counted(result.organizations, 'organization')}, "
+        f"{counted(result.collections, 'collection')}"
+    )
+    if result.clusters != 1:
+        checked += f", {counted(result.clusters, 'cluster')}"
+    if not result.findings:
+        yield f"{checked}: nothing wrong."
+        return
+    repaired = len(result.findings) - len(result.wrong)
+    yield f"{checked}: {counted(len(result.findings), 'finding')}, {repaired} repaired."
+
+
+def _described(group: FindingGroup, prefix: str = "") -> Iterator[str]:
+    """Return what is said of a group once, and the first of those of which it is said."""
+    times = f" ({group.count})" if group.count > 1 else ""
+    yield f"{prefix}{group.code}{times}: {group.what}"
+    yield from (f"    {example}" for example in group.examples)
+    if group.count > len(group.examples):
+        yield f"    ... and {group.count - len(group.examples)} more: --json lists all."
+    if not prefix:
+        yield f"    {group.outcome}"
 
 
 def _failure(wrong: int) -> str:

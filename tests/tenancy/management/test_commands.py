@@ -329,7 +329,8 @@ def fail_purge(organization):
 def test_check_says_that_nothing_is_wrong(patron):
     done = run("check_tenants")
 
-    assert (done.code, done.text) == (0, "Checked 1 organization, 1 collection: nothing wrong.\n")
+    assert done.code == 0
+    assert done.text.endswith("Checked 1 organization, 1 collection: nothing wrong.\n")
     assert run_json("check_tenants")["findings"] == []
 
 
