@@ -13,6 +13,7 @@ from tenancy.admin.operations import OperationAdmin
 from tenancy.admin.organizations import OrganizationAdmin
 from tenancy.admin.placements import PlacementAdmin
 from tenancy.admin.plans import PlanAdmin
+from tenancy.admin.summary import add_pages
 
 __all__ = [
     "AuditEventAdmin",
@@ -28,3 +29,4 @@ admin.site.site_header = "Tenantry"
 admin.site.site_title = "Tenantry"
 admin.site.index_title = "Operators' site"
 admin.site.site_url = None
+add_pages(admin.site)

@@ -30,6 +30,7 @@ def usage_bar(label: str, used: int, limit: int | None, shown: str = "") -> Safe
     text = shown or f"{used:,} of {limit:,}"
     share = used / limit if limit else 1.0
     level, said = next((name, said) for least, name, said in LEVELS if share >= least)
+    said = ", over the limit" if used > limit else said
     percent = percent_of(used, limit) if limit else 100
     return format_html(
         '<span class="tenantry-bar"><meter min="0" max="{}" low="{}" high="{}" optimum="0" '

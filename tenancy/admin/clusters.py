@@ -82,8 +82,7 @@ class ClusterAdmin(RecordAdmin[Cluster]):
     """MongoDB deployments; placements refer to them by their alias. Nobody sees their URI."""
 
     list_display = [
-        "alias", "region", "reached", "capacity", "open_files", "tenants", "accepts_new",
-        "dedicated_to",
+        "alias", "region", "reached", "capacity", "open_files", "tenants", "new_tenants",
     ]  # fmt: skip
     list_filter = ["accepts_new", "region"]
     list_select_related = ["dedicated_to"]
@@ -111,10 +110,10 @@ class ClusterAdmin(RecordAdmin[Cluster]):
         if seen is None:
             return NOT_YET
         if seen.facts is None:
-            return f"No. {shortened(' '.join(seen.problems))}"
+            return f"No. {shortened(' '.join(seen.problems).partition('. ')[0])}"
         return f"Yes, in {seen.facts.round_trip_ms:g} ms"
 
-    @admin.display(description="collections and indexes")
+    @admin.display(description="capacity")
     def capacity(self, row: Cluster) -> str:
         """Return how many collections and indexes it holds, of those it may."""
         found = look_of(row).capacity
@@ -134,6 +133,13 @@ class ClusterAdmin(RecordAdmin[Cluster]):
         parts = [f"{count:,} {kind}" for kind, count in look_of(row).tenants.items()]
         return ", ".join(parts) or "none"
 
+    @admin.display(description="accepts new", ordering="accepts_new")
+    def new_tenants(self, row: Cluster) -> str:
+        """Return who may be placed there."""
+        if row.dedicated_to is not None:
+            return f"dedicated to {row.dedicated_to.slug or row.dedicated_to_id}"
+        return "yes" if row.accepts_new else "no"
+
     @admin.display(description="problems")
     def problems(self, row: Cluster) -> str:
         """Return what is wrong with it."""
@@ -145,7 +151,7 @@ class ClusterAdmin(RecordAdmin[Cluster]):
         seen = look_of(row).seen
         return _as_list(seen.notes if seen else ()) or NOTHING
 
-    @admin.display(description="deployment")
+    @admin.display(description="it is")
     def facts(self, row: Cluster) -> str:
         """Return what it is."""
         seen = look_of(row).seen

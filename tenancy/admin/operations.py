@@ -36,7 +36,7 @@ class OperationAdmin(RecordAdmin[Operation]):
     """What is being done, was done, or failed."""
 
     list_display = [
-        "kind", "organization", "step", "status", "progress", "age", "short_by", "short_error",
+        "kind", "organization", "status", "step", "progress", "short_error", "age", "short_by",
     ]  # fmt: skip
     list_filter = ["status", "kind"]
     list_select_related = ["organization"]
@@ -46,21 +46,18 @@ class OperationAdmin(RecordAdmin[Operation]):
     )
     readonly_fields = ["age", "pretty_params", "progress", "proof"]
     fieldsets = [
+        (None, {"fields": ["kind", "organization", "status", "step", "progress", "error"]}),
+        ("What", {"fields": ["pretty_params", "proof", "by", "id"]}),
+        ("Time", {"fields": ["created_at", "age", "not_before", "updated_at", "ended_at"]}),
         (
-            None,
-            {"fields": ["kind", "organization", "status", "error", "pretty_params", "by", "id"]},
-        ),
-        (
-            "Progress",
+            "Runner",
             {
                 "fields": [
-                    "step", "progress", "attempts", "blocking", "undoing", "cancel_requested",
-                    "not_before", "proof",
+                    "attempts", "blocking", "undoing", "cancel_requested", "lease_owner",
+                    "lease_until",
                 ]
             },
         ),
-        ("Time", {"fields": ["created_at", "age", "updated_at", "ended_at"]}),
-        ("Lease", {"fields": ["lease_owner", "lease_until"]}),
     ]  # fmt: skip
 
     @admin.display(description="age", ordering="-created_at")

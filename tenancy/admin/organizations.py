@@ -9,6 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.formats import date_format
+from django.utils.html import format_html
 
 from tenancy import lifecycle
 from tenancy.admin.act_forms import Act, NameForm, name_rules
@@ -88,8 +90,9 @@ class OrganizationAdmin(RecordAdmin[Organization]):
 
     @admin.display(description="cluster")
     def cluster(self, organization: Organization) -> str:
-        """Return the alias of the cluster."""
-        return organization.placement.cluster.alias
+        """Return the alias of the cluster, with the way to its page."""
+        row = organization.placement.cluster
+        return format_html('<a href="{}">{}</a>', page_of(row), row.alias)
 
     @admin.display(description="namespace", ordering="placement__namespace")
     def namespace(self, organization: Organization) -> str:
@@ -126,9 +129,10 @@ class OrganizationAdmin(RecordAdmin[Organization]):
         return usage_bar("Collections", used, organization.plan.max_collections)
 
     @admin.display(description="measured")
-    def measured_at(self, organization: Organization) -> Any:
+    def measured_at(self, organization: Organization) -> str:
         """Return when use was last measured and not only counted along."""
-        return _usage_of(organization).measured_at or "never: counted along with writes"
+        at = _usage_of(organization).measured_at
+        return date_format(at, "DATETIME_FORMAT") if at else "never: counted along with writes"
 
     @admin.display(description="their names")
     def declared(self, organization: Organization) -> str:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminBigIntegerFieldWidget
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -39,6 +40,7 @@ class PlanForm(_PlanForm):
         model = Plan
         fields = ["code", *HELP]
         help_texts = HELP
+        widgets = {"max_document_bytes": AdminBigIntegerFieldWidget}  # wide enough for its digits
 
     def clean_max_collections(self) -> int:
         """Refuse a plan under which nobody could have `main`."""
@@ -70,8 +72,8 @@ class PlanAdmin(UndeletableAdmin[Plan]):
 
     form = PlanForm
     list_display = [
-        "code", "default_kind", "region", "documents", "size", "collections", "members",
-        "requests", "organizations",
+        "code", "organizations", "default_kind", "region", "documents", "size", "collections",
+        "members", "requests",
     ]  # fmt: skip
     list_filter = ["default_kind", "region"]
     search_fields = ["code", "region"]
@@ -110,7 +112,7 @@ class PlanAdmin(UndeletableAdmin[Plan]):
         """Return the limit of members."""
         return _limit(plan.max_members)
 
-    @admin.display(description="requests per minute", ordering="requests_per_minute")
+    @admin.display(description="requests/min", ordering="requests_per_minute")
     def requests(self, plan: Plan) -> str:
         """Return the limit of requests."""
         return _limit(plan.requests_per_minute)

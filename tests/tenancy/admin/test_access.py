@@ -7,18 +7,24 @@ from django.urls import reverse
 from accounts.models import Membership, User
 from accounts.roles import Role
 from tenancy.admin.acts import ACTS
+from tenancy.admin.operation_acts import OPERATION_ACTS
 from tenancy.models import Organization
 from tests.tenancy.admin.conftest import LIST, act_url, detail, operator_who_may, status, text_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick", "mongo")]
+
+CLUSTER_PAGES = ("change", "traits", "removal")
 
 
 def every_page(organization, operation):
     names = ["organization", "operation", "placement", "cluster", "plan", "auditevent"]
     lists = [reverse(f"admin:tenancy_{name}_changelist") for name in names]
     acts = [act_url(organization, act) for act in ACTS]
-    retry = reverse("admin:tenancy_retry", args=[operation.pk])
-    return [*lists, *acts, detail(organization), retry, f"{LIST}add/", "/admin/"]
+    runs = [reverse(f"admin:tenancy_{act}", args=[operation.pk]) for act in OPERATION_ACTS]
+    cluster = [organization.placement.cluster_id]
+    clusters = [reverse(f"admin:tenancy_cluster_{act}", args=cluster) for act in CLUSTER_PAGES]
+    others = [detail(organization), f"{LIST}add/", "/admin/tenancy/cluster/add/", "/admin/"]
+    return [*lists, *acts, *runs, *clusters, *others, reverse("admin:tenancy_doctor")]
 
 
 def test_an_outsider_is_sent_to_the_login(initech):

@@ -72,7 +72,7 @@ def test_a_cluster_that_is_down_says_so_and_its_uri_nowhere(operator, initech):
         assert row.uri_encrypted not in shown
     examinations.look_at([row], wait_seconds=30)
     assert "It was not reached." in text_of(operator.get(page_url(row)))
-    assert "No. It was not reached." in text_of(operator.get(CLUSTERS))
+    assert "No. It was not reached" in text_of(operator.get(CLUSTERS))
 
 
 def test_a_cluster_that_does_not_answer_keeps_no_page_waiting(operator, initech, monkeypatch):
