@@ -83,6 +83,7 @@ def carry_home(finding: Finding) -> None:
             f"{kept} of its documents were there when the organization left, and are not at home: "
             "they were deleted since then, or somebody restored a backup."
         )
+    fail_point("repair.emptied")
     with _strays_held(finding, place, logical):
         if not remove_if_empty(*place):
             raise Conflict("Writes keep arriving there.")
@@ -108,6 +109,7 @@ def _carry_all(
                 strays.carry(document)
                 fail_point("repair.carried")
                 changed += not strays.remove(document)
+                fail_point("repair.removed")
     return kept, changed
 
 
@@ -175,6 +177,7 @@ def drop_leftover(finding: Finding) -> None:
     with guarded():
         _assert_older(finding, place)
     provisioning.drop_namespace(place, guarded)
+    fail_point("repair.dropped")
     leftover_copies(organization_of(finding)).filter(pk=finding.operation_id).update(state={})
 
 

@@ -76,8 +76,7 @@ def _described(group: FindingGroup, prefix: str = "") -> Iterator[str]:
     yield from (f"    {example}" for example in group.examples)
     if group.count > len(group.examples):
         yield f"    ... and {group.count - len(group.examples)} more: --json lists all."
-    if not prefix:
-        yield f"    {group.outcome}"
+    yield f"    {group.outcome}"
 
 
 def _failure(wrong: int) -> str:
