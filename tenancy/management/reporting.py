@@ -159,7 +159,10 @@ def represent_organization(organization: Organization) -> dict[str, Any]:
         "slug": organization.slug,
         "status": organization.status,
         "kind": placement.kind if placement else None,
+        "cluster": placement.cluster.alias if placement else None,
         "namespace": placement.namespace if placement else None,
+        "plan": organization.plan.code,
+        "region": organization.region or None,
         "created_at": organization.created_at,
         "purge_after": organization.purge_after,
     }
@@ -174,13 +177,33 @@ def represent_operation(operation: Operation) -> dict[str, Any]:
         "organization": (organization.slug or str(organization.pk)) if organization else None,
         "step": operation.step,
         "status": operation.status,
+        "progress": represent_progress(operation),
         "attempts": operation.attempts,
+        "cancel_requested": operation.cancel_requested,
         "by": operation.by,
         "not_before": operation.not_before,
         "created_at": operation.created_at,
         "ended_at": operation.ended_at,
         "error": operation.error or None,
     }
+
+
+def represent_progress(operation: Operation) -> dict[str, Any]:
+    """Return how far an operation is; without a total, its kind does not count or has not yet."""
+    done, total = operation.progress_done, operation.progress_total
+    return {
+        "done": done,
+        "total": total,
+        "percent": done * 100 // total if total else None,
+        "unit": operation.state.get("unit") or "documents",
+    }
+
+
+def told_progress(progress: dict[str, Any]) -> str:
+    """Return a progress as tables show it."""
+    if not progress["total"]:
+        return "-"
+    return f"{progress['done']:,}/{progress['total']:,} {progress['percent']} %"
 
 
 def when_due(operation: Operation) -> str:

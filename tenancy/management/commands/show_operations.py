@@ -1,10 +1,14 @@
 """Show the journal, or the steps that operations have."""
 
+import json
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import CommandParser
 
 from tenancy.checks import fail_points
+from tenancy.exceptions import OperationNotFound
 from tenancy.management.reporting import (
     Report,
     ReportingCommand,
@@ -12,20 +16,25 @@ from tenancy.management.reporting import (
     find_organization,
     represent_operation,
     table,
+    told_progress,
     written,
 )
 from tenancy.models import Operation
+from tenancy.operations import get_operation
 
-HEADERS = ("ID", "ORGANIZATION", "KIND", "STEP", "STATUS", "DUE (UTC)", "ENDED (UTC)", "ERROR")
+HEADERS = (
+    "ID", "ORGANIZATION", "KIND", "STEP", "STATUS", "PROGRESS", "DUE (UTC)", "ENDED (UTC)", "ERROR",
+)  # fmt: skip
 
 
 class Command(ReportingCommand):
-    """Print operations, the newest first, or the steps of every kind."""
+    """Print operations, the newest first, one in detail, or the steps of every kind."""
 
-    help = "Show operations, the newest first; with --steps, every step of every kind."
+    help = "Show operations, the newest first, or one by its id; with --steps, every kind's steps."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take which operations to show."""
+        parser.add_argument("operation", nargs="?", help="The id of one, to show it in detail.")
         parser.add_argument(
             "--steps", action="store_true",
             help="List every kind with its steps, as TENANTRY_FAILPOINT takes them.",
@@ -34,9 +43,35 @@ class Command(ReportingCommand):
         parser.add_argument("--organization", metavar="SLUG", help="Its slug or id.")
         add_limit_argument(parser)
 
-    def act(self, *, steps: bool, **options: Any) -> Report:
-        """Return the steps, or at most `limit` operations and how many there are."""
+    def act(self, *, steps: bool, operation: str | None = None, **options: Any) -> Report:
+        """Return the steps, one operation, or at most `limit` operations and how many there are."""
+        if operation is not None:
+            return _one(operation)
         return _steps() if steps else _operations(**options)
+
+
+def _one(text: str) -> Report:
+    try:
+        row = get_operation(UUID(text))
+    except (ValueError, OperationNotFound):
+        raise OperationNotFound(f"There is no operation “{text}”.") from None
+    data = represent_operation(row) | {
+        "params": row.params, "proof": row.state.get("proof"), "blocking": row.blocking,
+        "lease_owner": row.lease_owner or None, "lease_until": row.lease_until,
+    }  # fmt: skip
+    return Report(data, "\n".join(f"{name:<18}{_told(name, data[name])}" for name in data))
+
+
+def _told(name: str, value: Any) -> str:
+    if name == "progress":
+        return told_progress(value)
+    if isinstance(value, datetime):
+        return f"{written(value)} UTC"
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value in {None, ""} else str(value)
 
 
 def _steps() -> Report:
@@ -66,5 +101,10 @@ def _operations(*, open: bool, organization: str | None, limit: int, **_: Any) -
 def _cells(row: dict[str, Any]) -> list[str]:
     names = ("id", "organization", "kind", "step", "status")
     due = None if row["ended_at"] else row["not_before"]
-    return [*(row[name] or "-" for name in names), written(due), written(row["ended_at"]),
-            row["error"] or "-"]  # fmt: skip
+    return [
+        *(row[name] or "-" for name in names),
+        told_progress(row["progress"]),
+        written(due),
+        written(row["ended_at"]),
+        row["error"] or "-",
+    ]

@@ -137,8 +137,12 @@ def test_list_shows_the_newest_and_says_that_there_are_more(patron):
 
     lines = run("list_organizations", "--limit", "1").text.splitlines()
 
-    assert lines[0].split() == ["NAME", "SLUG", "STATUS", "KIND", "NAMESPACE", "CREATED", "(UTC)"]
-    assert lines[1].split()[:5] == ["Globex", "globex", "active", "collection", "org_globex"]
+    assert lines[0].split() == [
+        "NAME", "SLUG", "STATUS", "KIND", "CLUSTER", "NAMESPACE", "PLAN", "CREATED", "(UTC)",
+    ]  # fmt: skip
+    assert lines[1].split()[:7] == [
+        "Globex", "globex", "active", "collection", "default", "org_globex", "standard",
+    ]  # fmt: skip
     assert lines[2].startswith("1 of 2 organizations.")
 
 
