@@ -210,7 +210,9 @@ def test_the_row_is_held_while_documents_are_carried(moved, monkeypatch):
 
     check(repair=True)
 
-    assert held == [("repair.carried", True)]
+    assert held == [
+        ("repair.carried", True), ("repair.removed", True), ("repair.emptied", False),
+    ]  # fmt: skip
 
 
 def test_the_home_is_never_taken_for_a_stray_place(moved):
@@ -222,6 +224,20 @@ def test_the_home_is_never_taken_for_a_stray_place(moved):
 
     assert carrying._is_same(alias, "main", home, "main")
     assert not carrying._is_same(alias, "notes", home, "main")
+
+
+@pytest.mark.parametrize("moved", [("shared", "database"), ("database", "shared")], indirect=True)
+def test_a_stray_place_that_has_become_the_home_is_left_alone(moved):
+    acme, old = moved
+    old.insert_one(late("late"))
+    (finding,) = check().findings
+    old.collection.delete_many({"_id": "late"} if old._mine is None else {"_id.k": "late"})
+    move(acme, acme.before)
+
+    tried = attempt_repair(finding, by=ACTOR)
+
+    assert (tried.repaired, tried.reason) == (False, "The organization lives there.")
+    assert at_home(acme) == {"kept": 0}
 
 
 def test_a_stray_place_with_nothing_in_it_is_removed(moved):
