@@ -12,7 +12,7 @@ from tenancy.models import Organization, OrganizationStatus
 from tenancy.names import SLUG_MAX_CHARACTERS
 
 REASON_MAX_CHARACTERS = 200
-# A sentence for the operator; with it the address to go on to, where that is another page.
+# A sentence for the operator; with it the page of the operation that was begun, if one was.
 Outcome = str | tuple[str, str]
 
 

@@ -9,9 +9,10 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 
-from tenancy.admin.act_forms import Planned
-from tenancy.admin.records import RecordAdmin
+from tenancy.admin.act_forms import Outcome, Planned
+from tenancy.admin.records import RecordAdmin, may_view
 from tenancy.exceptions import TenancyError
+from tenancy.models import Operation
 
 PREVIEW = "_preview"
 STAMP = "_stamp"  # of the plan that was shown, and is confirmed
@@ -78,8 +79,7 @@ def confirm_plan(
         plan = make_plan(form.cleaned_data)
         confirmed = request.POST.get(STAMP)
         if confirmed == plan.stamp:
-            outcome = plan.begin(by)
-            message, url = (outcome, page.back) if isinstance(outcome, str) else outcome
+            message, url = where_to_go_on(request, plan.begin(by), page.back)
             messages.success(request, message)
             return HttpResponseRedirect(url)
     except TenancyError as error:
@@ -88,6 +88,14 @@ def confirm_plan(
     if confirmed is not None and confirmed != plan.stamp:
         form.add_error(None, STALE)
     return render_page(model_admin, request, replace(page, plan=plan), form)
+
+
+def where_to_go_on(request: HttpRequest, outcome: Outcome, back: str) -> tuple[str, str]:
+    """Return the sentence and the page after an act: of its operation, if that may be seen."""
+    if isinstance(outcome, str):
+        return outcome, back
+    message, url = outcome
+    return message, url if may_view(request, Operation) else back
 
 
 def show_error(form: forms.Form, error: TenancyError) -> None:

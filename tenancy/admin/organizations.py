@@ -16,7 +16,7 @@ from tenancy import lifecycle
 from tenancy.admin.act_forms import Act, NameForm, name_rules
 from tenancy.admin.acts import ACTS
 from tenancy.admin.bars import size_text, usage_bar
-from tenancy.admin.confirmation import Page, confirm, confirm_plan, posted
+from tenancy.admin.confirmation import Page, confirm, confirm_plan, posted, where_to_go_on
 from tenancy.admin.organization_tables import latest_events, latest_operations
 from tenancy.admin.records import (
     NOTHING,
@@ -221,8 +221,7 @@ class OrganizationAdmin(RecordAdmin[Organization]):
             )
 
         def run(given: dict[str, Any]) -> tuple[str, str]:
-            outcome = act.run(organization, given, by)
-            return (outcome, back) if isinstance(outcome, str) else outcome
+            return where_to_go_on(request, act.run(organization, given, by), back)
 
         return confirm(self, request, page, form, run)
 

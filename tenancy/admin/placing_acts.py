@@ -26,8 +26,8 @@ from tenancy.models import Cluster, OperationStatus, Organization, Plan
 from tenancy.names import KINDS, Kind
 
 CHOICES_MAX = 500
-BEGUN = "Begun: the background worker does it, and this page shows how far it is."
-BEGUN_ALREADY = "It has begun already: this page shows how far it is."
+BEGUN = "Begun: the background worker does it; its operation shows how far it is."
+BEGUN_ALREADY = "It has begun already: its operation shows how far it is."
 
 
 class MoveForm(ActForm):

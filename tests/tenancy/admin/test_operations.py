@@ -131,7 +131,7 @@ def test_the_page_of_an_operation_is_shown_anew_while_it_is_under_way(operator, 
     assert refresh in text_of(operation_page(operator, operation))
 
     later = timezone.now() + timedelta(days=30)
-    for changes in ({"status": "failed", "blocking": False}, {"not_before": later}):
+    for changes in ({"not_before": later}, {"status": "failed", "blocking": False}):
         Operation.objects.filter(pk=operation.pk).update(**changes)
         assert refresh not in text_of(operation_page(operator, operation))
 

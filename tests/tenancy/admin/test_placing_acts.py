@@ -244,6 +244,17 @@ def test_placing_needs_the_permission_to_act(initech, act):
     assert (operations_of(initech), Organization.objects.count()) == ([], 1)
 
 
+@pytest.mark.parametrize("act", ["move", "clone"])
+def test_who_may_not_see_operations_goes_back_to_the_organization(initech, act):
+    changer = operator_who_may("view_organization", "change_organization")
+    confirmed = GIVEN[act] if act == "clone" else planned(changer, initech, act, GIVEN[act])[1]
+
+    answer = changer.post(act_url(initech, act), confirmed)
+
+    assert answer.url == detail(initech)
+    assert Operation.objects.filter(kind=act, status="pending").count() == 1
+
+
 def test_the_page_shows_use_against_the_plan(operator, initech):
     Plan.objects.update(max_documents=100, max_bytes=1_048_576, max_collections=1)
     Usage.objects.update_or_create(
