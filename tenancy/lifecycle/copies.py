@@ -6,8 +6,10 @@ change stream was read, how far each collection is copied.
 """
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from functools import partial
+from threading import Thread
 from typing import Self
 from uuid import uuid4
 
@@ -15,6 +17,7 @@ from tenancy.exceptions import PlacementDisturbed
 from tenancy.lifecycle.indexes import declared_indexes
 from tenancy.mongo import indexes, provisioning
 from tenancy.mongo.changes import SENTINELS, Changes, note_time
+from tenancy.mongo.clients import ping
 from tenancy.mongo.copying import Copy
 from tenancy.mongo.raw_collections import END, FIRST
 from tenancy.mongo.raw_documents import read_id, spell_id
@@ -38,7 +41,7 @@ class CopyRun:
     def __init__(self, run: Run, source: PlacementAddress, target: PlacementAddress) -> None:
         self.run, self.source, self.target = run, source, target
         self.verified = False
-        self._beat_at = self._caught_up_at = 0.0
+        self._beat_at = self._caught_up_at = self._target_seen_at = 0.0
         state = run.operation.state
         changes = Changes(source, since=state["since"], token=state.get("token", ""))
         self.copy = Copy(source, target, changes, run.guarded)
@@ -120,15 +123,24 @@ class CopyRun:
         """Build the declared indexes at the target, while changes go on being applied."""
         if self.target.kind == "shared":
             return
-        with ThreadPoolExecutor(1) as builder:
-            for logical, specs in declared_indexes(self.run.organization_id).items():
-                building = builder.submit(
+        for logical, specs in declared_indexes(self.run.organization_id).items():
+            building = _in_background(
+                partial(
                     indexes.build_indexes, self.target, logical, specs,
                     timeout_seconds=INDEX_BUILD_MAX_SECONDS,
-                )  # fmt: skip
-                while not building.done():
-                    self.catch_up()
-                building.result()
+                )
+            )  # fmt: skip
+            while not building.done():
+                self.catch_up()
+                self._check_target()
+            building.result()
+
+    def _check_target(self) -> None:
+        """Raise ClusterUnavailable if the target does not answer: a build may take hours."""
+        if time.monotonic() - self._target_seen_at > CATCH_UP_SECONDS:
+            with self.run.guarded():
+                ping(self.target.uri)
+            self._target_seen_at = time.monotonic()
 
     def verify(self) -> None:
         """Compare everything while it changes, until source and target are equal but for moments.
@@ -186,6 +198,20 @@ class CopyRun:
     def drop_sentinels(self) -> None:
         """Remove from the source what was written to be looked out for."""
         provisioning.drop_collection(self.source, SENTINELS, self.run.guarded)
+
+
+def _in_background(do: Callable[[], object]) -> "Future[object]":
+    """Begin what may never end; the process does not wait for it."""
+    future: Future[object] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(do())
+        except Exception as error:  # noqa: BLE001 -- `result()` raises it
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
 
 
 def begin_changes(run: Run, source: PlacementAddress) -> None:

@@ -18,6 +18,7 @@ from tenancy import catalog
 from tenancy.audit import record_event
 from tenancy.exceptions import (
     Conflict,
+    NotFound,
     OperationRunning,
     PlacementDisturbed,
     TenancyError,
@@ -39,7 +40,7 @@ from tenancy.lifecycle.states import lock_organization
 from tenancy.lifecycle.switching import copy_of, end_own_pause, source_of, switch, target_of
 from tenancy.models import Cluster, Operation, Organization, OrganizationStatus
 from tenancy.mongo import fences, provisioning
-from tenancy.mongo.changes import SENTINELS
+from tenancy.mongo.changes import SENTINELS, HistoryLost
 from tenancy.names import Kind
 from tenancy.operations import Kind as OperationKind
 from tenancy.operations import (
@@ -59,6 +60,8 @@ logger = logging.getLogger("tenantry.moving")
 MOVABLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
 # A cluster that fails over, or restarts, is waited for; tenants go on at the source meanwhile.
 PATIENT_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
+# What trying again does not mend: the changes are gone, or the cluster is no longer one.
+FINAL = (HistoryLost, NotFound)
 RENAME_WAIT_SECONDS = 15.0
 RENAME_POLL_SECONDS = 0.2
 
@@ -201,6 +204,8 @@ def _verify(run: Run) -> None:
 
 def _late(run: Run) -> None:
     """Bring over what processes that slept through the switch still write to the source."""
+    if _is_source_gone(run):
+        return
     copy = copy_of(run)
     switched_at_ms = run.operation.state["switched_at_ms"]
     until = time.monotonic() + settings.TENANCY_OPERATION_TIMEOUT
@@ -218,10 +223,15 @@ def _late(run: Run) -> None:
         copy.copy.carry_newer(names, switched_at_ms)
 
 
+def _is_source_gone(run: Run) -> bool:
+    """Return whether the cluster was removed once nobody lived there any more."""
+    return not Cluster.objects.filter(alias=source_of(run).cluster).exists()
+
+
 def _drop(run: Run) -> None:
     """Drop the source; nothing there is the organization's any more."""
     source = source_of(run)
-    if place_of(run.organization) == source:
+    if place_of(run.organization) == source or _is_source_gone(run):
         return
     copy_of(run).close()
     provisioning.drop_namespace(source.address, run.guarded)
@@ -237,7 +247,7 @@ def _undo(run: Run) -> None:
         run.session.close()
     leftover = bool(run.operation.state.get("prepared"))
     if leftover:
-        with suppress(Unavailable):
+        with suppress(Unavailable, NotFound):  # NotFound: the cluster was removed meanwhile
             provisioning.drop_namespace(target_of(run).address, run.guarded)
             leftover = False
         with suppress(Unavailable):
@@ -258,11 +268,11 @@ MOVE = register_kind(
         "move",
         (
             Step("reserve", lambda run: None),
-            Step("prepare", _prepare, final=(Conflict,)),
-            Step("copy", _copy, retry_delays=PATIENT_DELAYS_SECONDS),
-            Step("index", _index, retry_delays=PATIENT_DELAYS_SECONDS),
-            Step("verify", _verify, retry_delays=PATIENT_DELAYS_SECONDS),
-            Step("switch", switch),
+            Step("prepare", _prepare, final=(Conflict, *FINAL)),
+            Step("copy", _copy, final=FINAL, retry_delays=PATIENT_DELAYS_SECONDS),
+            Step("index", _index, final=FINAL, retry_delays=PATIENT_DELAYS_SECONDS),
+            Step("verify", _verify, final=FINAL, retry_delays=PATIENT_DELAYS_SECONDS),
+            Step("switch", switch, final=FINAL),
             Step("late", _late, trailing=True, blocking=True),
             Step("drop", _drop, trailing=True, blocking=True),
         ),

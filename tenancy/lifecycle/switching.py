@@ -18,6 +18,7 @@ from tenancy.lifecycle.pause import announce_pause, end_pause
 from tenancy.lifecycle.placing import take_place
 from tenancy.models import Cluster, Organization, Placement
 from tenancy.mongo import provisioning
+from tenancy.mongo.copying import deadline
 from tenancy.operations import Run, fail_point
 
 # What was sent right before the pause has arrived by then; what has not is late, and carried over.
@@ -58,6 +59,7 @@ def switch(run: Run) -> None:
     if not copy.verified:
         end_own_pause(run)  # another runner's, who died in it
         copy.verify()
+    copy.settle()  # whoever does not answer, it is better to know before the pause
     run.assert_wanted()
     announce_pause(run)
     try:
@@ -70,6 +72,15 @@ def switch(run: Run) -> None:
 
 
 def _switch_in_pause(run: Run, copy: CopyRun, begins: datetime) -> None:
+    lead = (begins - timezone.now()).total_seconds()
+    with deadline(max(lead, 0.0) + PAUSE_MAX_SECONDS):  # whatever stands still, the pause ends
+        counted = _bring_over_and_prove(run, copy, begins)
+    fail_point(f"{run.operation.kind}.paused")
+    _switch_rows(run, copy, counted, pause_seconds=(timezone.now() - begins).total_seconds())
+
+
+def _bring_over_and_prove(run: Run, copy: CopyRun, begins: datetime) -> int:
+    """Bring the last changes over; return how many documents are the same on both sides."""
     while timezone.now() < begins + timedelta(seconds=PAUSE_GRACE_SECONDS):
         copy.catch_up()
         copy.copy.prove()
@@ -84,8 +95,7 @@ def _switch_in_pause(run: Run, copy: CopyRun, begins: datetime) -> None:
         provisioning.create_collection(copy.target, logical)
     if time.monotonic() - began > PAUSE_MAX_SECONDS:
         raise PlacementDisturbed("It took too long to prove that nothing is missing.")
-    fail_point(f"{run.operation.kind}.paused")
-    _switch_rows(run, copy, counted, pause_seconds=(timezone.now() - begins).total_seconds())
+    return counted
 
 
 def _count(run: Run, copy: CopyRun) -> int:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 from bson import Timestamp, decode, encode
 from pymongo.change_stream import ChangeStream
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from tenancy.exceptions import PlacementDisturbed
 from tenancy.mongo.boundary import Document, owner_of
@@ -50,11 +50,20 @@ def _match(address: PlacementAddress) -> Document:
     return {"$or": [{"ns.coll": prefix}, {"ns.coll": {"$gt": f"{prefix}.", "$lt": f"{prefix}/"}}]}
 
 
+class HistoryLost(PlacementDisturbed):
+    """MongoDB no longer has the changes since the copy began: trying again does not help."""
+
+    default_detail = (
+        "MongoDB no longer has the changes since the copy began: its oplog is too small for the "
+        "time that this takes."
+    )
+
+
 class Changes:
     """The changes at a placement since a time, or since the place in `token`.
 
-    Raises PlacementDisturbed when somebody drops or renames a collection meanwhile, or when
-    MongoDB no longer has the changes since then.
+    Raises PlacementDisturbed when somebody drops or renames a collection meanwhile, and
+    HistoryLost when MongoDB no longer has the changes since then.
     """
 
     def __init__(self, address: PlacementAddress, *, since: list[int], token: str = "") -> None:
@@ -82,8 +91,11 @@ class Changes:
         try:
             with driver_errors(writing=False):
                 return self._read(until)
-        except BaseException:
+        except BaseException as error:
             self.close()  # the next look opens it again, where this one began
+            code = getattr(error.__cause__, "code", None)
+            if code == CHANGE_STREAM_HISTORY_LOST:
+                raise HistoryLost from error
             raise
 
     def go_back(self, token: str) -> None:
@@ -114,22 +126,13 @@ class Changes:
 
     def _open(self) -> ChangeStream[Document]:
         if self._stream is None:
-            since = None if self._token else self._since
-            try:
-                self._stream = get_database(self._address).watch(
-                    [{"$match": _match(self._address)}, {"$project": _KEPT}],
-                    resume_after=self._token,
-                    start_at_operation_time=since,
-                    max_await_time_ms=AWAIT_MS,
-                    batch_size=BATCH_CHANGES,
-                )
-            except OperationFailure as error:
-                if error.code == CHANGE_STREAM_HISTORY_LOST:
-                    raise PlacementDisturbed(
-                        "MongoDB no longer has the changes since the copy began: its oplog is too "
-                        "small for the time that this takes."
-                    ) from error
-                raise
+            self._stream = get_database(self._address).watch(
+                [{"$match": _match(self._address)}, {"$project": _KEPT}],
+                resume_after=self._token,
+                start_at_operation_time=None if self._token else self._since,
+                max_await_time_ms=AWAIT_MS,
+                batch_size=BATCH_CHANGES,
+            )
         return self._stream
 
     def _changed(self, event: Document) -> Change | None:

@@ -10,7 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from typing import Any, NamedTuple
+
+import pymongo
 
 from tenancy.mongo.changes import SENTINELS, Change, Changes
 from tenancy.mongo.provisioning import create_collection
@@ -19,6 +22,11 @@ from tenancy.mongo.raw_documents import id_of, key_of, key_of_id
 from tenancy.names import PlacementAddress
 
 APPLY_IDS = 200
+
+
+def deadline(seconds: float) -> AbstractContextManager[None]:
+    """Bound everything that is called in the block, together, whatever other bounds it has."""
+    return pymongo.timeout(seconds)
 
 
 class Copied(NamedTuple):
@@ -88,8 +96,13 @@ class Copy:
 
     def catch_up(self, *, until: Change | None = None) -> tuple[int, bool]:
         """Apply the next changes. Return how many there were, and whether `until` was seen."""
+        before = self.changes.token
         changes = self.changes.read_some(until=until)
-        self.apply(changes)
+        try:
+            self.apply(changes)
+        except BaseException:
+            self.changes.go_back(before)
+            raise
         return len(changes), until in changes
 
     def apply(self, changes: Iterable[Change]) -> None:
@@ -148,7 +161,7 @@ class Copy:
         """Return how many documents source and target have; both are counted at once."""
         source, target = self._both(logical)
         with ThreadPoolExecutor(1) as other:
-            there = other.submit(target.count)
+            there = other.submit(copy_context().run, target.count)  # under the same deadline
             return source.count(), there.result()
 
     @property
