@@ -127,7 +127,7 @@ class ClusterAdmin(RecordAdmin[Cluster]):
             return NOTHING
         return usage_bar("Open files", found.files, found.max_files)
 
-    @admin.display(description="organizations")
+    @admin.display(description="tenants")
     def tenants(self, row: Cluster) -> str:
         """Return how many organizations live there, by kind."""
         parts = [f"{count:,} {kind}" for kind, count in look_of(row).tenants.items()]

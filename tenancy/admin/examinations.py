@@ -40,6 +40,12 @@ class _Known:
     seen_at: float = -math.inf
     thread: threading.Thread | None = None
 
+    def wait(self, max_seconds: float) -> None:
+        """Wait for the answer; not for one that was down, which is sure to take its time."""
+        was_down = self.seen is not None and self.seen.facts is None
+        if self.thread is not None and not was_down:
+            self.thread.join(max(0.0, max_seconds))
+
 
 @dataclass(frozen=True)
 class Look:
@@ -78,8 +84,7 @@ def look_at(rows: Iterable[Cluster], *, wait_seconds: float | None = None) -> di
     asked = {row.pk: _ask(row) for row in clusters}
     deadline = seconds() + (WAIT_SECONDS if wait_seconds is None else wait_seconds)
     for known in asked.values():
-        if known.thread is not None:
-            known.thread.join(max(0.0, deadline - seconds()))
+        known.wait(deadline - seconds())
     tenants = _count_tenants(clusters)
     return {row.pk: _look(row, asked[row.pk], tenants.get(row.pk, {})) for row in clusters}
 

@@ -96,6 +96,22 @@ def test_a_cluster_that_does_not_answer_keeps_no_page_waiting(operator, initech,
     answer.set()
 
 
+def test_nobody_waits_twice_for_a_cluster_that_is_down(initech, monkeypatch):
+    row, answer = sealed("away"), threading.Event()
+    away = Examination(problems=("It was not reached.",))
+    monkeypatch.setattr(examinations, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(examinations, "examine_cluster", lambda uri: away)
+    examinations.look_at([row], wait_seconds=10)
+    monkeypatch.setattr(examinations, "examine_cluster", lambda uri: answer.wait(30) and away)
+    began = time.monotonic()
+
+    look = examinations.look_at([row], wait_seconds=10)[row.pk]
+
+    assert time.monotonic() - began < 5
+    assert look.problems == away.problems
+    answer.set()
+
+
 def test_an_answer_is_kept_for_some_seconds(operator, initech, monkeypatch):
     asked = []
     examine = examinations.examine_cluster
