@@ -166,13 +166,15 @@ def _move(scene: Scene, witness: Witness, kind: str, cluster: str) -> tuple[floa
     """Move once, with what is compared before and after. Return when it began and ended."""
     source = scene.place()
     plain = PlainCopy()
-    for _ in range(PLAIN_COPIES):
+    for _ in range(PLAIN_COPIES):  # and as often afterwards: the load of a machine comes and goes
         plain.measure(source, scene.places.clients[cluster])
     before = source.frozen_digest()
     witness.begin()
     told = scene.operator.act("move", kind, cluster)
     witness.end()
     target = scene.place()
+    for _ in range(PLAIN_COPIES):
+        plain.measure(target, scene.places.clients[cluster])
     copied, seconds = told["compared"]["documents"], told["steps"]["copy"]
     figures = MoveFigures(
         route=f"{source.kind} -> {target.kind}",
