@@ -103,9 +103,10 @@ BY_NAME = pytest.mark.parametrize("deployment", ["name"], indirect=True)
 
 
 def test_every_step_of_every_operation_is_tested_here():
-    undos = ["create.undo", "rename.undo"]
+    undos = ["create.undo", "rename.undo", "move.undo", "clone.undo"]
 
-    elsewhere = points_of("drop_collection")  # tests/test_crash_collections.py
+    # tests/test_crash_collections.py, test_crash_moves.py and test_crash_clones.py
+    elsewhere = points_of("drop_collection", "move", "clone")
     here = points_of("create", "rename", "delete", "purge")
     assert {*here, *undos, *elsewhere} == set(fail_points())
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.forks import running_forks
-from tests.movers import DOCTOR, LEASE_SECONDS, PAUSE_SECONDS, TIMING, Movers
+from tests.movers import DOCTOR, LEASE_SECONDS, MOVE, PAUSE_SECONDS, PRELUDE, TIMING, Movers
 from tests.processes import make_deployment
+from tests.servers import running_service
 from tests.test_crash import KILLED, points_of
 
 pytestmark = [pytest.mark.needs_mongod, pytest.mark.xdist_group("moves")]
@@ -154,6 +155,32 @@ def once(do, when=lambda *_: True):
         return do(*arguments, **named)
     return first
 """
+
+
+def test_a_running_service_goes_on_with_the_move_of_the_dead(tmp_path, mongo_client):
+    with running_service(tmp_path / "served", mongo_client, **TIMING) as service:
+        token = service.token("Acme")
+        move = PRELUDE + MOVE.replace("name", "'Acme'").replace("kind", "'database'")
+        answers = []
+
+        with service.client(0, token) as client:
+
+            def ask() -> str:
+                began = time.monotonic()
+                answer = client.post("/api/v1/collections/main/documents", json={"n": 1})
+                answers.append((answer.status_code, time.monotonic() - began))
+                return client.get("/api/v1/organization").json()["placement"]["kind"]
+
+            mover = service.deployment.python(move, TENANTRY_FAILPOINT="move.paused")
+            assert mover.returncode == KILLED, mover.stderr
+            deadline = time.monotonic() + 20
+            while ask() != "database":
+                assert time.monotonic() < deadline, answers
+
+    assert {status for status, _ in answers} == {201}
+    assert max(seconds for _, seconds in answers) < PAUSE_SECONDS
+
+
 INSERT = "raw_collections.RawCollection.insert"
 ALWAYS = "lambda *_: True"
 # Where a runner is stopped for longer than its lease, and what is put in the place of what.
