@@ -105,7 +105,7 @@ def _look_into(address: PlacementAddress, gaps: list[Bound]) -> list[SharedRange
         found += dict.fromkeys(map(_range_of, seen))
         if len(seen) < IDS_IN_A_LOOK:
             break
-        gaps = _behind(gaps, seen[-1], is_stuck=len(set(map(_range_of, seen))) == 1)
+        gaps = _behind(gaps, seen[-1])
     return found
 
 
@@ -115,17 +115,16 @@ def _range_of(stored_id: Document) -> SharedRange:
     return SharedRange(UUID(bytes=bytes(stored_id["o"])), logical if is_range else None)
 
 
-def _behind(gaps: list[Bound], last: Document, *, is_stuck: bool) -> list[Bound]:
-    """Return the gaps, and the part of one, that come after the range in which `last` lies."""
-    after = last
-    if (logical := _range_of(last).logical) is not None:
+def _behind(gaps: list[Bound], last: Document) -> list[Bound]:
+    """Return the gaps, and the part of one, that come after everything that is like `last`."""
+    logical = last.get("c")
+    after: Document = {"o": last["o"], "c": MaxKey()}
+    if isinstance(logical, str):
         after = {"o": last["o"], "c": logical, "k": MaxKey()}
-    elif is_stuck:  # very many that lie in no collection: on behind everything of their owner
-        after = {"o": last["o"], "c": MaxKey()}
     left = [gap for gap in gaps if _order(gap[1]) > _order(after)]
     if left and _order(left[0][0]) < _order(after):
         left[0] = (after, left[0][1])
-    return left
+    return left if left != gaps else left[1:]  # an _id that nobody makes cannot hold it up
 
 
 def _order(bound: Document) -> tuple[bytes, bool, str]:

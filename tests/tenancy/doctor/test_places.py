@@ -226,6 +226,7 @@ def test_a_database_of_a_purged_organization_that_gets_a_document_is_kept(acme, 
 
     assert (tried.repaired, tried.reason) == (False, "It holds documents by now.")
     assert provisioning.has_documents(address, "notes")
+    assert set(provisioning.list_namespace(address)) == {"main", "notes"}
     provisioning.drop_namespace(address)
 
 

@@ -4,7 +4,7 @@ import random
 import uuid
 
 import pytest
-from bson import Binary
+from bson import Binary, MaxKey
 from pymongo.monitoring import CommandListener
 
 from tenancy.mongo import clients, inventory
@@ -76,6 +76,27 @@ def test_what_lies_in_no_collection_is_its_owners(shared, address, rest, monkeyp
     put(shared, other, "main", 1)
 
     assert list_unexpected(address, [(owner, "main")]) == [(owner, None), (other, "main")]
+
+
+def test_what_is_known_stays_so_behind_what_lies_in_no_collection(shared, address, monkeypatch):
+    monkeypatch.setattr(inventory, "IDS_IN_A_LOOK", 1)
+    owner = uuid.uuid4()
+    put(shared, owner, "main", *range(10))
+    shared.insert_one({"_id": {"o": Binary(owner.bytes, 4), "c": "main"}})
+
+    assert list_unexpected(address, [(owner, "main")]) == [(owner, None)]
+
+
+def test_ids_that_nobody_makes_do_not_hold_it_up(shared, address, monkeypatch):
+    monkeypatch.setattr(inventory, "IDS_IN_A_LOOK", 2)
+    owner = uuid.uuid4()
+    shared.insert_many(
+        {"_id": {"o": Binary(owner.bytes, 4), "c": "notes", name: value}}
+        for name in ("k", "x", "z")
+        for value in (1, 2, MaxKey())
+    )
+
+    assert set(list_unexpected(address, [])) == {(owner, "notes"), (owner, None)}
 
 
 def test_a_thousand_tenants_cost_a_few_commands_that_read_no_document(
