@@ -42,6 +42,7 @@ class Witness:
 
     def begin(self) -> None:
         """Take the ETags, and walk through the first half of the documents."""
+        self._connect_anew()
         for name in self.journal:
             self._etags[name] = self._client.call("GET", "GET", f"{DOCUMENTS}/{name}").etag
         self._walked, self._cursor = [], ""
@@ -52,13 +53,17 @@ class Witness:
 
     def end(self) -> None:
         """Walk on with the old cursor to the end; write with the old ETags."""
-        for client in self._clients:
-            client.close()  # the server closes what was silent for so long
+        self._connect_anew()
         while self._next_page():
             pass
         self._moves += 1
         for name, etag in self._etags.items():
             self._write(name, etag)
+
+    def _connect_anew(self) -> None:
+        """Let go of connections that were silent for so long that the server has closed them."""
+        for client in self._clients:
+            client.close()
 
     @property
     def walked(self) -> list[str]:
