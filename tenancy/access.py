@@ -15,11 +15,13 @@ from django.conf import settings
 
 from tenancy import catalog, usage
 from tenancy.catalog import Tenant
+from tenancy.clock import seconds
 from tenancy.exceptions import (
     CollectionNotFound,
     DocumentNotFound,
     OrganizationDeleted,
     OrganizationSuspended,
+    Overslept,
     StalePlacement,
     TenantBusy,
 )
@@ -35,6 +37,8 @@ T = TypeVar("T")
 PAUSE_MAX_SECONDS = 3.0
 PAUSE_POLL_SECONDS = 0.02
 ATTEMPTS = 4
+# A snapshot may be as old as the TTL when it is taken; this much longer it may take to be used.
+SLACK_SECONDS = 0.05
 
 _NOT_SERVED = {
     OrganizationStatus.SUSPENDED: OrganizationSuspended,
@@ -84,12 +88,18 @@ def with_collection(
     """
     check_collection_name(name)
     max_age: float | None = None
-    for _ in range(ATTEMPTS):
+    attempts, patience = ATTEMPTS, time.monotonic() + PAUSE_MAX_SECONDS
+    while attempts:
         tenant = wait_until_served(organization_id, max_age=max_age)
         max_age = 0  # whatever leads to a repeat, it is done with a fresh read
+        attempts -= 1
         try:
-            with ClusterCall(tenant.address.uri):
+            with ClusterCall(tenant.address.uri):  # the deadline runs from here on
+                _assert_fresh(tenant)
                 answer = call(_open_collection(tenant, name, by))
+        except Overslept:
+            attempts += time.monotonic() < patience
+            continue
         except StalePlacement:
             continue
         except (DocumentNotFound, CollectionNotFound):
@@ -109,6 +119,7 @@ def at_placement(organization_id: UUID, call: Callable[[PlacementAddress], T]) -
     for _ in range(ATTEMPTS):
         tenant = wait_until_served(organization_id, max_age=0)
         try:
+            _assert_fresh(tenant)
             answer = call(tenant.address)
         except StalePlacement:
             continue
@@ -117,8 +128,22 @@ def at_placement(organization_id: UUID, call: Callable[[PlacementAddress], T]) -
     raise TenantBusy
 
 
+def _assert_fresh(tenant: Tenant) -> None:
+    """Raise Overslept if the thread stood still since it read the tenant: it may have moved on.
+
+    Whatever is sent now ends one operation timeout from now: protocols rely on both bounds.
+    """
+    if (
+        tenant.is_paused
+        or seconds() - tenant.read_at > settings.TENANCY_CATALOG_TTL + SLACK_SECONDS
+    ):
+        raise Overslept
+
+
 def _is_negative(answer: object) -> bool:
-    return isinstance(answer, Page) and not answer.documents
+    if isinstance(answer, Page):
+        return not answer.documents
+    return isinstance(answer, int) and not answer  # nothing counted, nothing stored
 
 
 def _open_collection(tenant: Tenant, name: str, by: str) -> TenantCollection:

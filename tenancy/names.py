@@ -23,6 +23,7 @@ NAME_MAX_CHARACTERS = 100
 SLUG_MAX_CHARACTERS = 48
 NAMESPACE_PREFIX = "org_"
 MAIN = "main"
+NOT_MAIN = "~main"  # what is stored as if it were `main`, where `main` is stored otherwise
 SHARED_COLLECTION = "shared"
 OWN_DATABASE: frozenset[Kind] = frozenset(("database", "cluster"))
 COLLECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
@@ -118,11 +119,16 @@ def physical_collection(namespace: str, logical: str) -> str:
 
 
 def logical_collection(namespace: str, physical: str) -> str | None:
-    """Return the logical name of a physical one, or None if it is not under the namespace."""
+    """Return the logical name of a physical one, or None if it is not under the namespace.
+
+    One that no collection here can have is not a collection name: `~main` for `<namespace>.main`.
+    """
     if physical == namespace:
         return MAIN
     prefix = namespace + "."
-    return physical.removeprefix(prefix) if physical.startswith(prefix) else None
+    if not physical.startswith(prefix):
+        return None
+    return NOT_MAIN if physical == prefix + MAIN else physical.removeprefix(prefix)
 
 
 @dataclass(frozen=True)

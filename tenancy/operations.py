@@ -154,7 +154,8 @@ def _record(run: Run, step: Step) -> None:
 
 
 def _give_up(run: Run, kind: Kind, error: TenancyError, step: Step | None = None) -> NoReturn:
-    if step is not None and step.trailing:
+    has_effect = step is not None and (step.trailing or run.operation.step == step.name)
+    if has_effect:
         _put_off(run, error)
     logger.warning("%s is given up: %s", run.operation, error.detail)
     run.update(error=error.detail, undoing=kind.undo is not None)

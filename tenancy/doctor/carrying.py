@@ -4,6 +4,7 @@ Both are done in small parts. For each one the organization's row is held, with 
 and everything that matters is looked at again.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,12 +18,13 @@ from tenancy.doctor.holds import at_rest
 from tenancy.doctor.sites import address_at
 from tenancy.doctor.trace_findings import set_aside_from
 from tenancy.exceptions import Conflict, OrganizationNotFound
-from tenancy.lifecycle.moving import leftover_copies
+from tenancy.lifecycle.move_plans import leftover_copies
 from tenancy.lifecycle.slugs import namespaces_of
 from tenancy.models import Operation, Organization
 from tenancy.mongo import inventory, provisioning
 from tenancy.mongo.changes import SENTINELS
 from tenancy.mongo.raw_collections import RawCollection
+from tenancy.mongo.raw_documents import id_of
 from tenancy.mongo.strays import END, FIRST, StrayCollection, holds_only_marks, remove_if_empty
 from tenancy.names import COLLECTION_NAME, PlacementAddress
 from tenancy.operations import fail_point, get_operation
@@ -30,6 +32,8 @@ from tenancy.operations import fail_point, get_operation
 # Late writes are at most as old as a call may take, and clocks differ little.
 LATE_MAX = timedelta(minutes=1)
 PASSES = 3
+# The row is held for little more than this: others wait for it, and the rest is done next.
+PART_SECONDS = 0.2
 
 
 def place_of_finding(finding: Finding) -> PlacementAddress:
@@ -58,9 +62,8 @@ def _logical_of(finding: Finding) -> tuple[str, str]:
     stray = finding.collection or ""
     if finding.code != "leftover_aside":
         return stray, stray
-    place = place_of_finding(finding)
-    physical = place.physical(stray) if stray else f"{place.namespace}"
-    return stray, set_aside_from(str(finding.kind), place.namespace, physical)
+    namespace = str(finding.namespace)
+    return stray, set_aside_from(str(finding.kind), namespace, str(finding.physical))
 
 
 def carry_home(finding: Finding) -> None:
@@ -85,7 +88,7 @@ def carry_home(finding: Finding) -> None:
         )
     fail_point("repair.emptied")
     with _strays_held(finding, place, logical):
-        if not remove_if_empty(*place):
+        if finding.kind != "shared" and not remove_if_empty(place[0], str(finding.physical)):
             raise Conflict("Writes keep arriving there.")
 
 
@@ -94,23 +97,40 @@ def _carry_all(
 ) -> tuple[int, int]:
     """Return how many documents are no late writes, and how many changed while they were carried.
 
-    A part of 100 documents is read, carried and deleted while the row is held.
+    Part by part they are read, carried and deleted while the row is held.
     """
-    kept, changed = 0, 0
+    kept = changed = 0
     start: Any = FIRST
     while start is not END:
         with _strays_held(finding, place, logical) as home:
             strays = StrayCollection(place, (home, logical))
-            documents, start = strays.read_some(start)
-            for document in documents:
-                if strays.is_lost(document, left_ms):
-                    kept += 1
-                    continue
-                strays.carry(document)
-                fail_point("repair.carried")
-                changed += not strays.remove(document)
-                fail_point("repair.removed")
+            start, part_kept, part_changed = _carry_part(strays, start, left_ms)
+        kept, changed = kept + part_kept, changed + part_changed
     return kept, changed
+
+
+def _carry_part(strays: StrayCollection, start: Any, left_ms: int) -> tuple[Any, int, int]:
+    """Carry documents from `start` on for a moment. Return where to go on, and both numbers."""
+    enough = time.monotonic() + PART_SECONDS
+    kept = changed = 0
+    documents, following = strays.read_some(start)
+    for done, document in enumerate(documents):
+        if done and time.monotonic() > enough:
+            return id_of(document), kept, changed
+        if strays.is_lost(document, left_ms):
+            kept += 1
+        else:
+            changed += not _carry(strays, document)
+    return following, kept, changed
+
+
+def _carry(strays: StrayCollection, document: bytes) -> bool:
+    """Carry a document and delete it. Return False if it has changed in between."""
+    strays.carry(document)
+    fail_point("repair.carried")
+    is_removed = strays.remove(document)
+    fail_point("repair.removed")
+    return is_removed
 
 
 @contextmanager
@@ -178,11 +198,11 @@ def drop_leftover(finding: Finding) -> None:
         _assert_older(finding, place)
     provisioning.drop_namespace(place, guarded)
     fail_point("repair.dropped")
-    leftover_copies(organization_of(finding)).filter(pk=finding.operation_id).update(state={})
+    leftover_copies(organization_of(finding)).filter(pk__in=[finding.operation_id]).update(state={})
 
 
 def _assert_leftover(finding: Finding, organization: Organization, place: PlacementAddress) -> None:
-    rows = leftover_copies(organization.pk).filter(pk=finding.operation_id)
+    rows = leftover_copies(organization.pk).filter(pk__in=[finding.operation_id])
     if not any(_is_at(row.params["target"], finding) for row in rows):
         raise Conflict("It is no longer what an undone move has left.")
     home = catalog.address_of(organization.placement)

@@ -13,7 +13,7 @@ from django.db.models import Q
 from tenancy.doctor.findings import RoomKind, room_kind
 from tenancy.lifecycle.deletion import PURGE
 from tenancy.lifecycle.indexes import spec_of
-from tenancy.lifecycle.moving import leftover_copies
+from tenancy.lifecycle.move_plans import leftover_copies
 from tenancy.models import (
     OPEN,
     Collection,

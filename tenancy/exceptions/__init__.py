@@ -10,7 +10,7 @@
     │       NotCancellable
     ├── NotServed ─ OrganizationSuspended, OrganizationDeleted
     ├── PlanLimitReached, PlacementUnsupported
-    ├── Unavailable ─ TenantBusy ─ StalePlacement
+    ├── Unavailable ─ TenantBusy ─ StalePlacement ─ Overslept
     │   └── ClusterUnavailable, ClusterFull, OutcomeUnknown, QueryTimeout
     └── Defect ─ LeaseLost, Misconfigured ─ Undecryptable
         └── OperationFailed ─ PlacementDisturbed, OperationCancelled
@@ -41,6 +41,7 @@ from tenancy.exceptions.outages import (
     OperationCancelled,
     OperationFailed,
     OutcomeUnknown,
+    Overslept,
     PlacementDisturbed,
     QueryTimeout,
     StalePlacement,
@@ -104,6 +105,7 @@ __all__ = [
     "OrganizationNotFound",
     "OrganizationSuspended",
     "OutcomeUnknown",
+    "Overslept",
     "PayloadTooLarge",
     "PlacementDisturbed",
     "PlacementUnsupported",

@@ -18,6 +18,10 @@ class StalePlacement(TenantBusy):
     """MongoDB refused a call because the namespace it was sent to is no longer the tenant's."""
 
 
+class Overslept(StalePlacement):
+    """The thread stood still between reading where the tenant lives and asking there."""
+
+
 class ClusterUnavailable(Unavailable):
     """The cluster was not reached; nothing was written."""
 

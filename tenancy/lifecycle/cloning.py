@@ -13,7 +13,15 @@ from django.db import transaction
 
 from tenancy import catalog
 from tenancy.audit import record_event
-from tenancy.exceptions import Conflict, OrganizationNotFound, PlacementDisturbed, Unavailable
+from tenancy.exceptions import (
+    Conflict,
+    FieldError,
+    NotFound,
+    OrganizationNotFound,
+    PlacementDisturbed,
+    Unavailable,
+    ValidationFailed,
+)
 from tenancy.lifecycle.copies import CopyRun, begin_changes
 from tenancy.lifecycle.creation import Wish, draft_organization, reserve_organization
 from tenancy.lifecycle.move_plans import (
@@ -22,12 +30,14 @@ from tenancy.lifecycle.move_plans import (
     measure_place,
     place_of,
     read_organization,
+    room_of,
 )
 from tenancy.lifecycle.moving import PATIENT_DELAYS_SECONDS
 from tenancy.lifecycle.signals import creation_undone
 from tenancy.lifecycle.states import lock_organization
 from tenancy.models import Collection, Index, Organization, OrganizationStatus
 from tenancy.mongo import fences, provisioning
+from tenancy.mongo.changes import SENTINELS
 from tenancy.names import Kind, clean_name, slug_of
 from tenancy.operations import Kind as OperationKind
 from tenancy.operations import (
@@ -60,7 +70,9 @@ def begin_clone(source_id: UUID, name: str, *, by: str, **wish: Unpack[Wish]) ->
     """Reserve the clone and write its operation; the caller goes on with `run_inline`."""
     name = clean_name(name)
     planned = read_organization(source_id)
-    draft, kind, cluster = draft_organization(name, slug_of(name), _wish_of(planned, wish))
+    wanted = _wish_of(planned, wish)
+    room = room_of(planned, wanted["kind"] or cast(Kind, planned.placement.kind))
+    draft, kind, cluster = draft_organization(name, slug_of(name), wanted, room=room)
     check_indexes(planned, kind)
     with transaction.atomic():
         source = lock_organization(source_id, *CLONABLE)
@@ -78,10 +90,17 @@ def begin_clone(source_id: UUID, name: str, *, by: str, **wish: Unpack[Wish]) ->
 
 
 def _wish_of(source: Organization, wish: Wish) -> Wish:
-    """Return what is wished, completed by what the source has."""
+    """Return what is wished, completed by what the source has.
+
+    Raises ValidationFailed for a region that the source's data may not leave for.
+    """
+    region = wish.get("region") or source.region
+    if source.region and region != source.region:
+        message = f"The organization is bound to region “{source.region}”, and so are copies of it."
+        raise ValidationFailed(message, errors=[FieldError("/region", "not_placeable", message)])
     kind = cast(Kind, source.placement.kind)
     return {
-        "region": wish.get("region") or source.region,
+        "region": region,
         "plan": wish.get("plan") or source.plan.code,
         # A cluster of its own is more than a copy needs, unless somebody says so.
         "kind": wish.get("kind") or ("database" if kind == "cluster" else kind),
@@ -97,7 +116,9 @@ def _copy_definitions(source: Organization, clone: Organization) -> None:
 
 
 def _copy_of(run: Run) -> CopyRun:
-    return CopyRun.of(run, _source_of(run).address, Place(**run.params["target"]).address)
+    # What is not declared is not the source's any more, or not yet.
+    only = frozenset(catalog.declared_collections(run.organization_id))
+    return CopyRun.of(run, _source_of(run).address, Place(**run.params["target"]).address, only)
 
 
 def _source_of(run: Run) -> Place:
@@ -120,6 +141,11 @@ def _prepare(run: Run) -> None:
             provisioning.create_collection(target, logical)
     run.update(progress_total=measure_place(source, names).documents)
     _copy_of(run).see_all(max_seconds=None)
+
+
+def _index(run: Run) -> None:
+    _copy_of(run).build_indexes()
+    _copy_of(run).build_indexes(expiring=True)
 
 
 def _settle(run: Run) -> None:
@@ -164,9 +190,10 @@ def _undo(run: Run) -> None:
     if organization.status != OrganizationStatus.PROVISIONING:
         return  # it has taken effect, though that could not be recorded
     if run.operation.state.get("prepared"):
-        provisioning.drop_namespace(Place(**run.params["target"]).address, run.guarded)
-        with suppress(Unavailable):
-            _copy_of(run).drop_sentinels()
+        with suppress(NotFound):  # the cluster was removed meanwhile
+            provisioning.drop_namespace(Place(**run.params["target"]).address, run.guarded)
+        with suppress(Unavailable, NotFound):
+            provisioning.drop_collection(_source_of(run).address, SENTINELS, run.guarded)
     with transaction.atomic():
         run.renew()
         creation_undone.send(Organization, organization=organization)
@@ -180,10 +207,7 @@ CLONE = register_kind(
             Step("reserve", lambda run: None),
             Step("prepare", _prepare, final=(Conflict,)),
             Step("copy", lambda run: _copy_of(run).copy_all(), retry_delays=PATIENT_DELAYS_SECONDS),
-            Step(
-                "index", lambda run: _copy_of(run).build_indexes(),
-                retry_delays=PATIENT_DELAYS_SECONDS,
-            ),
+            Step("index", _index, retry_delays=PATIENT_DELAYS_SECONDS),
             Step("settle", _settle, final=(Conflict, PlacementDisturbed)),
             Step("activate", _activate),
         ),

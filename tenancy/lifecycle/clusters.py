@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from tenancy import catalog, encryption
 from tenancy.exceptions import (
@@ -18,7 +19,7 @@ from tenancy.exceptions import (
     NotFound,
     ValidationFailed,
 )
-from tenancy.models import AuditEvent, Cluster, Organization, Placement
+from tenancy.models import AuditEvent, Cluster, Operation, Organization, Placement
 from tenancy.mongo.cluster_probe import examine_cluster, find_identity, lead_to_common_host
 from tenancy.names import NAMESPACE_PREFIX
 
@@ -108,9 +109,9 @@ def change_cluster(
 
 
 def remove_cluster(row: Cluster, *, by: str) -> None:
-    """Forget a cluster. Nothing is sent to it. Raises Conflict while an organization lives there.
+    """Forget a cluster. Nothing is sent to it.
 
-    A move that is on its way there fails, and goes back.
+    Raises Conflict while an organization lives there, or is on its way to or from it.
     """
     if row.alias == Cluster.DEFAULT:
         raise Conflict("The cluster “default” stays: it is the one of MONGODB_URI.")
@@ -119,6 +120,9 @@ def remove_cluster(row: Cluster, *, by: str) -> None:
         tenants = Placement.objects.filter(cluster=locked).count()
         if tenants:
             raise Conflict(f"{tenants} organizations live on the cluster “{row.alias}”.")
+        visits = Q(params__source__cluster=row.alias) | Q(params__target__cluster=row.alias)
+        if Operation.objects.open().filter(visits).exists():
+            raise Conflict(f"An organization is on its way to or from the cluster “{row.alias}”.")
         locked.delete()
         _record("cluster.removed", row, by=by)
 

@@ -7,14 +7,13 @@ from django.conf import settings
 from django.db import transaction
 
 from tenancy import catalog
-from tenancy.access import wait_until_served
+from tenancy.access import at_placement, wait_until_served
 from tenancy.audit import record_event
 from tenancy.exceptions import (
     CollectionNotFound,
     FieldError,
     OperationRunning,
     PlanLimitReached,
-    StalePlacement,
     TenancyError,
     TenantBusy,
     ValidationFailed,
@@ -104,11 +103,7 @@ def _drops_of(organization: Organization, name: str) -> OperationQuerySet:
 
 
 def _create_physical(organization_id: UUID, name: str) -> None:
-    try:
-        provisioning.create_collection(wait_until_served(organization_id).address, name)
-    except StalePlacement:
-        tenant = wait_until_served(organization_id, max_age=0)
-        provisioning.create_collection(tenant.address, name)
+    at_placement(organization_id, lambda address: provisioning.create_collection(address, name))
 
 
 def drop_collection(organization_id: UUID, name: str, *, by: str) -> Operation:

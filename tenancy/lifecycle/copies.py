@@ -13,10 +13,11 @@ from threading import Thread
 from typing import Self
 from uuid import uuid4
 
+from tenancy.audit import record_event
 from tenancy.exceptions import PlacementDisturbed
 from tenancy.lifecycle.indexes import declared_indexes
 from tenancy.mongo import indexes, provisioning
-from tenancy.mongo.changes import SENTINELS, Changes, note_time
+from tenancy.mongo.changes import SENTINELS, Change, Changes, note_time
 from tenancy.mongo.clients import ping
 from tenancy.mongo.copying import Copy
 from tenancy.mongo.raw_collections import END, FIRST
@@ -38,19 +39,28 @@ COPIED = "copied"
 class CopyRun:
     """One runner's part in a copy. Kept with its run, for the steps that follow."""
 
-    def __init__(self, run: Run, source: PlacementAddress, target: PlacementAddress) -> None:
+    def __init__(
+        self, run: Run, source: PlacementAddress, target: PlacementAddress,
+        only: frozenset[str] | None = None,
+    ) -> None:  # fmt: skip
         self.run, self.source, self.target = run, source, target
         self.verified = False
         self._beat_at = self._caught_up_at = self._target_seen_at = 0.0
         state = run.operation.state
         changes = Changes(source, since=state["since"], token=state.get("token", ""))
-        self.copy = Copy(source, target, changes, run.guarded)
+        self.copy = Copy(source, target, changes, run.guarded, only=only)
 
     @classmethod
-    def of(cls, run: Run, source: PlacementAddress, target: PlacementAddress) -> Self:
-        """Return what earlier steps of this runner have, or begin where another one stopped."""
+    def of(
+        cls, run: Run, source: PlacementAddress, target: PlacementAddress,
+        only: frozenset[str] | None = None,
+    ) -> Self:  # fmt: skip
+        """Return what earlier steps of this runner have, or begin where another one stopped.
+
+        With `only`, no other collections are copied.
+        """
         if not isinstance(run.session, cls):
-            run.session = cls(run, source, target)
+            run.session = cls(run, source, target, only)
         return run.session
 
     def close(self) -> None:
@@ -97,12 +107,12 @@ class CopyRun:
                     self.catch_up()
 
     def _collections(self) -> list[str]:
-        """Return what there is to copy; sentinels and the like are not."""
+        """Return what there is to copy; sentinels are not."""
         found = provisioning.list_namespace(self.source)
         return [
             logical
             for logical, physical in found.items()
-            if not physical.is_view and COLLECTION_NAME.fullmatch(logical)
+            if logical != SENTINELS and is_copied(logical, physical) and self.copy.takes(logical)
         ]
 
     def _place_of(self, logical: str) -> dict[str, str]:
@@ -119,11 +129,34 @@ class CopyRun:
         row.progress_done = done
         self.beat(now=place["start"] == spell_id(END))
 
-    def build_indexes(self) -> None:
-        """Build the declared indexes at the target, while changes go on being applied."""
+    def catch_late(self, *, until: Change | None = None) -> bool:
+        """Bring changes that arrived after the switch. Return whether `until` was seen.
+
+        How far that is, is recorded at once: what was carried once is not carried again, when its
+        user may have deleted it.
+        """
+        row = self.run.operation
+        carried, is_seen = self.copy.catch_late(row.state["switched_at_ms"], until=until)
+        for logical, document_id in self.copy.take_refused():
+            record_event(
+                self.run.organization, "organization.late_write_set_aside", by=row.by,
+                collection=logical, document=document_id,
+            )  # fmt: skip
+        self.beat(now=carried > 0)
+        return is_seen
+
+    def build_indexes(self, *, expiring: bool = False) -> None:
+        """Build the declared indexes at the target, while changes go on being applied.
+
+        Those by which documents expire are built after the switch, when asked for: before, what
+        the target has removed already would differ from the source.
+        """
         if self.target.kind == "shared":
             return
-        for logical, specs in declared_indexes(self.run.organization_id).items():
+        for logical, wanted in declared_indexes(self.run.organization_id).items():
+            specs = [spec for spec in wanted if (spec.ttl_seconds is not None) == expiring]
+            if not specs:
+                continue
             building = _in_background(
                 partial(
                     indexes.build_indexes, self.target, logical, specs,
@@ -131,7 +164,10 @@ class CopyRun:
                 )
             )  # fmt: skip
             while not building.done():
-                self.catch_up()
+                if "switched_at_ms" in self.run.operation.state:
+                    self.catch_late()
+                else:
+                    self.catch_up()
                 self._check_target()
             building.result()
 
@@ -165,6 +201,7 @@ class CopyRun:
         row = self.run.operation
         row.progress_done = 0
         documents = differing = 0
+        self.copy.begin_digest()
         for logical in self._collections():
             for part in self.copy.compare(logical):
                 documents += part.documents
@@ -212,6 +249,12 @@ def _in_background(do: Callable[[], object]) -> "Future[object]":
 
     Thread(target=run, daemon=True).start()
     return future
+
+
+def is_copied(logical: str, physical: provisioning.PhysicalCollection) -> bool:
+    """Return whether a copy takes it along: collections as the product makes them, and its own."""
+    is_named = COLLECTION_NAME.fullmatch(logical) is not None or logical == SENTINELS
+    return is_named and not physical.is_view
 
 
 def begin_changes(run: Run, source: PlacementAddress) -> None:

@@ -18,7 +18,14 @@ from tenancy.exceptions import (
     Unavailable,
     ValidationFailed,
 )
-from tenancy.lifecycle.placing import PlaceTaken, choose_place, region_of, take_place
+from tenancy.lifecycle.placing import (
+    MAIN_COLLECTIONS,
+    MAIN_INDEXES,
+    PlaceTaken,
+    choose_place,
+    region_of,
+    take_place,
+)
 from tenancy.lifecycle.signals import creation_undone
 from tenancy.lifecycle.slugs import name_taken, reserve_slug
 from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement, Plan
@@ -82,13 +89,16 @@ def create_organization(
 
 
 def draft_organization(
-    name: str, slug: str, wish: Wish
+    name: str, slug: str, wish: Wish, *, room: tuple[int, int] = (MAIN_COLLECTIONS, MAIN_INDEXES)
 ) -> tuple[Organization, PlacementKind, Cluster]:
-    """Return the row to insert, and where it is to live."""
+    """Return the row to insert, and where it is to live: with room for collections and indexes."""
     Cluster.objects.get_or_create(alias=Cluster.DEFAULT)
     plan = _plan(wish.get("plan") or Plan.DEFAULT)
     region = region_of(plan, wish.get("region", ""))
-    kind, cluster = choose_place(plan, region, wish.get("kind"))
+    collections, indexes = room
+    kind, cluster = choose_place(
+        plan, region, wish.get("kind"), collections=collections, indexes=indexes
+    )
     return Organization(name=name, slug=slug, plan=plan, region=region), kind, cluster
 
 

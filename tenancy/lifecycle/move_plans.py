@@ -19,9 +19,9 @@ from tenancy.lifecycle.capacity import assert_capacity
 from tenancy.lifecycle.clusters import get_cluster
 from tenancy.lifecycle.indexes import declared_indexes
 from tenancy.lifecycle.placing import check_residency, choose_place
-from tenancy.models import Cluster, Organization
+from tenancy.models import OPEN, Cluster, Operation, OperationQuerySet, Organization
 from tenancy.mongo.measuring import NOTHING, Measure, measure_collection
-from tenancy.names import Kind, Naming, PlacementAddress, namespace_for
+from tenancy.names import OWN_DATABASE, Kind, Naming, PlacementAddress, namespace_for
 
 MEASURE_SECONDS = 60.0
 # What copying, comparing and dropping took on two cores, each a little slower than measured.
@@ -44,6 +44,14 @@ class Place:
     def address(self) -> PlacementAddress:
         """The data plane's plain value. Raises NotFound if the cluster was removed."""
         return catalog.address_at(self.kind, get_cluster(self.cluster), self.namespace)
+
+    def is_in_place_of(self, other: "Place") -> bool:
+        """Return whether it is where the other is: a database of one's own is one, of either kind.
+
+        Two aliases of one deployment are told by the collections themselves: see `_prepare`.
+        """
+        rooms = ["database" if each.kind in OWN_DATABASE else each.kind for each in (self, other)]
+        return rooms[0] == rooms[1] and self.cluster == other.cluster
 
     def __str__(self) -> str:
         return f"{self.kind} “{self.namespace}” on cluster “{self.cluster}”"
@@ -75,6 +83,12 @@ def place_of(organization: Organization) -> Place:
     return Place(cast(Kind, placement.kind), placement.cluster.alias, placement.namespace)
 
 
+def leftover_copies(organization_id: UUID | None = None) -> OperationQuerySet:
+    """Return the moves that were undone and could not remove what they had copied."""
+    rows = Operation.objects.filter(kind="move", state__leftover=True).exclude(status__in=OPEN)
+    return rows if organization_id is None else rows.filter(organization_id=organization_id)
+
+
 def read_organization(organization_id: UUID) -> Organization:
     """Return the row with what planning a move looks at, or raise OrganizationNotFound."""
     rows = Organization.objects.existing().select_related("plan", "placement__cluster")
@@ -91,18 +105,20 @@ def choose_target(organization: Organization, kind: Kind, alias: str | None) -> 
     Raises ValidationFailed, NotFound, ClusterFull, PlacementUnsupported, or Conflict if the
     organization is there already.
     """
-    here = organization.placement.cluster
     cluster = get_cluster(alias) if alias is not None else _choose_cluster(organization, kind)
-    naming = cast(Naming, settings.TENANCY_NAMING)
-    slug = str(organization.slug)
-    namespace = namespace_for(organization.pk, slug, naming=naming, kind=kind)
-    target = Place(kind, cluster.alias, namespace)
-    if (target.kind, target.cluster) == (organization.placement.kind, here.alias):
+    target = Place(kind, cluster.alias, namespace_at(organization, kind))
+    if target.is_in_place_of(place_of(organization)):
         raise Conflict(f"The organization is there already: {place_of(organization)}.")
     check_residency(organization, cluster)
     check_indexes(organization, kind)
-    assert_capacity(cluster, *_room(organization, kind))
+    assert_capacity(cluster, *room_of(organization, kind))
     return target
+
+
+def namespace_at(organization: Organization, kind: Kind) -> str:
+    """Return the namespace that an organization has at a kind of placement."""
+    naming = cast(Naming, settings.TENANCY_NAMING)
+    return namespace_for(organization.pk, str(organization.slug), naming=naming, kind=kind)
 
 
 def _choose_cluster(organization: Organization, kind: Kind) -> Cluster:
@@ -110,9 +126,9 @@ def _choose_cluster(organization: Organization, kind: Kind) -> Cluster:
     if kind != "cluster" and here.dedicated_to_id is None:
         with suppress(ValidationFailed, ClusterFull):
             check_residency(organization, here)
-            assert_capacity(here, *_room(organization, kind))
+            assert_capacity(here, *room_of(organization, kind))
             return here
-    collections, indexes = _room(organization, kind)
+    collections, indexes = room_of(organization, kind)
     return choose_place(
         organization.plan, organization.region, kind,
         collections=collections, indexes=indexes,
@@ -136,7 +152,7 @@ def check_indexes(organization: Organization, kind: Kind) -> None:
                 )
 
 
-def _room(organization: Organization, kind: Kind) -> tuple[int, int]:
+def room_of(organization: Organization, kind: Kind) -> tuple[int, int]:
     """Return how many collections and indexes an organization takes with it."""
     if kind == "shared":
         return 0, 0

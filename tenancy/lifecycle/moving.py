@@ -8,7 +8,6 @@ that still reach the source) -> drop the source. Up to the switch everything can
 import logging
 import time
 from contextlib import suppress
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -21,17 +20,19 @@ from tenancy.exceptions import (
     NotFound,
     OperationRunning,
     PlacementDisturbed,
-    TenancyError,
     Unavailable,
     ValidationFailed,
 )
 from tenancy.lifecycle.clusters import get_cluster
-from tenancy.lifecycle.copies import CopyRun, begin_changes
+from tenancy.lifecycle.copies import CopyRun, begin_changes, is_copied
 from tenancy.lifecycle.creation import PLACING_ATTEMPTS
+from tenancy.lifecycle.move_checks import check_source, check_target, finish_renames
 from tenancy.lifecycle.move_plans import (
     Place,
+    check_indexes,
     choose_target,
     measure_place,
+    namespace_at,
     place_of,
     read_organization,
 )
@@ -39,7 +40,7 @@ from tenancy.lifecycle.placing import PlaceTaken, check_residency, take_place
 from tenancy.lifecycle.states import lock_organization
 from tenancy.lifecycle.switching import copy_of, end_own_pause, source_of, switch, target_of
 from tenancy.models import Cluster, Operation, Organization, OrganizationStatus
-from tenancy.mongo import fences, provisioning
+from tenancy.mongo import provisioning
 from tenancy.mongo.changes import SENTINELS, HistoryLost
 from tenancy.names import Kind
 from tenancy.operations import Kind as OperationKind
@@ -47,12 +48,10 @@ from tenancy.operations import (
     Run,
     Step,
     begin_operation,
-    claim_operation,
     fail_point_reserved,
     get_operation,
     register_kind,
     run_inline,
-    run_steps,
 )
 
 logger = logging.getLogger("tenantry.moving")
@@ -62,8 +61,6 @@ MOVABLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
 PATIENT_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 # What trying again does not mend: the changes are gone, or the cluster is no longer one.
 FINAL = (HistoryLost, NotFound)
-RENAME_WAIT_SECONDS = 15.0
-RENAME_POLL_SECONDS = 0.2
 
 
 def move_organization(
@@ -106,9 +103,11 @@ def reserve_move(organization: Organization, target: Place, *, by: str, leased: 
     """
     planned = organization.placement.epoch
     organization = lock_organization(organization.pk, *MOVABLE)
-    if organization.placement.epoch != planned:
+    moved_on = organization.placement.epoch != planned
+    if moved_on or namespace_at(organization, target.kind) != target.namespace:
         raise OperationRunning
     check_residency(organization, get_cluster(target.cluster))
+    check_indexes(organization, target.kind)
     return _reserve(organization, target, by=by, leased=leased)
 
 
@@ -132,9 +131,10 @@ def _reserve(organization: Organization, target: Place, *, by: str, leased: bool
 
 def _prepare(run: Run) -> None:
     """Make sure that the target is empty and nothing else is under way; begin to note changes."""
-    _finish_renames(run)
+    finish_renames(run)
     if not run.operation.state.get("prepared"):
-        _check_target(run)
+        check_source(run)
+        check_target(run)
         run.update(state=run.operation.state | {"prepared": True})
     source, names = source_of(run), catalog.declared_collections(run.organization_id)
     begin_changes(run, source.address)
@@ -146,48 +146,6 @@ def _prepare(run: Run) -> None:
     run.update(progress_done=0, progress_total=size.documents)
     copy = copy_of(run)
     copy.see_all(max_seconds=None)  # makes the collection for sentinels, and proves the stream
-
-
-def _finish_renames(run: Run) -> None:
-    """Let the fences of earlier renames go first: they are for the namespace that is left."""
-    deadline = time.monotonic() + RENAME_WAIT_SECONDS
-    others = Operation.objects.open().filter(organization_id=run.organization_id, kind="rename")
-    while (row := others.exclude(pk=run.operation.pk).first()) is not None:
-        if time.monotonic() > deadline:
-            raise OperationRunning("A rename of the organization has not cleaned up yet.")
-        claimed = claim_operation(row.pk)
-        if claimed is not None:
-            with suppress(TenancyError):
-                run_steps(claimed)
-        time.sleep(RENAME_POLL_SECONDS)
-        run.assert_lease()
-
-
-def _check_target(run: Run) -> None:
-    """Refuse a target that holds documents, unless an earlier move that failed left them there."""
-    place = target_of(run)
-    address = place.address
-    leftover = leftover_copies(run.organization_id).filter(params__target=vars(place))
-    for logical, physical in provisioning.list_namespace(address).items():
-        if physical.is_view:
-            with run.guarded():
-                fences.drop_fence(address, physical.name)
-        elif leftover.exists() or not provisioning.has_documents(address, logical):
-            provisioning.drop_collection(address, logical, run.guarded)
-        else:
-            raise Conflict(
-                f"There are documents already where the organization would go: {place}. "
-                "check_tenants tells what they are, and --repair carries late writes home."
-            )
-    leftover.update(state={})
-
-
-def leftover_copies(organization_id: UUID | None = None) -> Any:
-    """Return the moves that were undone and could not remove what they had copied."""
-    rows = Operation.objects.filter(kind=MOVE.name, state__leftover=True).exclude(
-        pk__in=Operation.objects.open()
-    )
-    return rows if organization_id is None else rows.filter(organization_id=organization_id)
 
 
 def _copy(run: Run) -> None:
@@ -207,20 +165,22 @@ def _late(run: Run) -> None:
     if _is_source_gone(run):
         return
     copy = copy_of(run)
-    switched_at_ms = run.operation.state["switched_at_ms"]
-    until = time.monotonic() + settings.TENANCY_OPERATION_TIMEOUT
+    copy.build_indexes(expiring=True)
+    timeout = settings.TENANCY_OPERATION_TIMEOUT
+    until = time.monotonic() + timeout
     try:
         while time.monotonic() < until:
-            copy.copy.catch_late(switched_at_ms)
-            copy.beat()
+            copy.catch_late()
         sentinel = copy.copy.write_sentinel(f"late {time.time_ns()}")
-        while not copy.copy.catch_late(switched_at_ms, until=sentinel)[1]:
-            copy.beat()
+        while not copy.catch_late(until=sentinel):
+            pass
     except PlacementDisturbed as error:
-        # The changes can no longer be followed: what was written since is found by its time.
+        # The changes can no longer be followed: what was written since is found by its time. What
+        # was sent right before the switch may have arrived after it.
         logger.warning("%s: %s Late writes are looked for by their time.", run.operation, error)
         names = catalog.declared_collections(run.organization_id)
-        copy.copy.carry_newer(names, switched_at_ms)
+        since_ms = run.operation.state["switched_at_ms"] - round(timeout * 1000)
+        copy.copy.carry_newer(names, since_ms)
 
 
 def _is_source_gone(run: Run) -> bool:
@@ -229,12 +189,21 @@ def _is_source_gone(run: Run) -> bool:
 
 
 def _drop(run: Run) -> None:
-    """Drop the source; nothing there is the organization's any more."""
-    source = source_of(run)
-    if place_of(run.organization) == source or _is_source_gone(run):
+    """Drop the source; nothing there is the organization's any more.
+
+    What somebody has put there meanwhile and was not copied stays; the doctor tells of it.
+    """
+    if place_of(run.organization).is_in_place_of(source_of(run)) or _is_source_gone(run):
         return
     copy_of(run).close()
-    provisioning.drop_namespace(source.address, run.guarded)
+    address = source_of(run).address
+    found = provisioning.list_namespace(address)
+    kept = [logical for logical, physical in found.items() if not is_copied(logical, physical)]
+    if kept:
+        for logical in found.keys() - set(kept):
+            provisioning.drop_collection(address, logical, run.guarded)
+    else:
+        provisioning.drop_namespace(address, run.guarded)
 
 
 def _undo(run: Run) -> None:

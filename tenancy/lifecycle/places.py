@@ -13,11 +13,13 @@ def places_of(organization: Organization) -> list[Place]:
     Places on clusters that were removed are left out: nobody can reach them any more.
     """
     known = set(Cluster.objects.values_list("alias", flat=True))
-    places = dict.fromkeys(_visited(organization))
-    for place in list(places):
+    own = namespaces_of(organization)  # a name that was given up may be somebody else's by now
+    places: dict[Place, None] = {}
+    for place in _visited(organization):
         if place.kind == "collection":
-            names = namespaces_of(organization)
-            places |= dict.fromkeys(Place(place.kind, place.cluster, name) for name in names)
+            places |= dict.fromkeys(Place(place.kind, place.cluster, name) for name in own)
+        else:
+            places[place] = None
     return [place for place in places if place.cluster in known]
 
 

@@ -8,11 +8,17 @@ from django.db import transaction
 
 from tenancy import catalog
 from tenancy.audit import record_event
-from tenancy.exceptions import FieldError, NotFound, PlanLimitReached, ValidationFailed
+from tenancy.exceptions import (
+    FieldError,
+    NotFound,
+    OperationRunning,
+    PlanLimitReached,
+    ValidationFailed,
+)
 from tenancy.lifecycle.move_plans import Place, choose_target, read_organization
 from tenancy.lifecycle.moving import MOVABLE, reserve_move
 from tenancy.lifecycle.states import lock_organization
-from tenancy.models import Organization, Plan, Usage
+from tenancy.models import Operation, Organization, Plan, Usage
 from tenancy.names import Kind
 from tenancy.operations import Run
 
@@ -51,6 +57,8 @@ def transfer_organization(
     target = _target_of(organization, move=move)
     with transaction.atomic():
         lock_organization(organization_id, *MOVABLE)
+        if Operation.objects.open().filter(organization_id=organization_id, blocking=True).exists():
+            raise OperationRunning  # a move would end where the plan does not want it
         Organization.objects.filter(pk=organization_id).update(
             plan=plan, region=organization.region
         )

@@ -19,6 +19,7 @@ from tenancy import catalog, names
 from tenancy.audit import record_event
 from tenancy.exceptions import ClusterUnavailable, Conflict, NameTaken, OperationRunning
 from tenancy.lifecycle.creation import OnReserve
+from tenancy.lifecycle.move_plans import leftover_copies
 from tenancy.lifecycle.pause import announce_pause, end_pause, pause_lead_seconds
 from tenancy.lifecycle.slugs import release_slug, reserve_slug, retire_slug
 from tenancy.lifecycle.states import lock_organization
@@ -185,7 +186,13 @@ def _pause(run: Run) -> None:
 def _clear_the_way(run: Run, logical: str) -> None:
     """Remove what lies at a new name if it is nobody's; raise NameTaken if it may be somebody's."""
     old, new = _addresses(run)
-    if run.params["is_return"] and COLLECTION_NAME.fullmatch(logical):
+    leftover = leftover_copies(run.organization_id).filter(
+        params__target__kind="collection", params__target__namespace=new.namespace,
+        params__target__cluster=new.cluster,
+    )  # fmt: skip
+    if leftover.exists():  # an undone move could not remove what it had copied; never served
+        provisioning.drop_physical(new, new.physical(logical))
+    elif run.params["is_return"] and COLLECTION_NAME.fullmatch(logical):
         # A straggler's, from when this was the organization's name.
         fences.rescue_stragglers(old, new.physical(logical), old.physical(logical))
     elif provisioning.has_documents(new, logical):

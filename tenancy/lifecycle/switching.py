@@ -15,18 +15,20 @@ from tenancy.exceptions import LeaseLost, PlacementDisturbed
 from tenancy.lifecycle.copies import CopyRun
 from tenancy.lifecycle.move_plans import Place
 from tenancy.lifecycle.pause import announce_pause, end_pause
-from tenancy.lifecycle.placing import take_place
-from tenancy.models import Cluster, Organization, Placement
+from tenancy.lifecycle.placing import check_residency, take_place
+from tenancy.lifecycle.states import lock_organization
+from tenancy.models import Cluster, Organization, OrganizationStatus, Placement
 from tenancy.mongo import provisioning
 from tenancy.mongo.copying import deadline
 from tenancy.operations import Run, fail_point
 
 # What was sent right before the pause has arrived by then; what has not is late, and carried over.
-PAUSE_GRACE_SECONDS = 0.03
+PAUSE_GRACE_SECONDS = 0.04
 PAUSE_MAX_SECONDS = 2.0
 # Above this the documents are not counted once more in the pause: it would take too long, and
 # every one of them has been compared.
 COUNT_MAX_DOCUMENTS = 1_000_000
+SWITCHABLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
 
 
 def source_of(run: Run) -> Place:
@@ -61,8 +63,8 @@ def switch(run: Run) -> None:
         copy.verify()
     copy.settle()  # whoever does not answer, it is better to know before the pause
     run.assert_wanted()
-    announce_pause(run)
     try:
+        announce_pause(run)
         _switch_in_pause(run, copy, run.organization.pause_from or timezone.now())
     except BaseException:
         with suppress(LeaseLost):
@@ -107,6 +109,7 @@ def _count(run: Run, copy: CopyRun) -> int:
     for logical in catalog.declared_collections(run.organization_id):
         here, there = copy.copy.counts(logical)
         if here != there:
+            copy.verified = False  # compare it all again before the next attempt
             raise PlacementDisturbed(f"{here} documents in “{logical}”, and {there} copied.")
         total += here
     return total
@@ -114,30 +117,41 @@ def _count(run: Run, copy: CopyRun) -> int:
 
 def _switch_rows(run: Run, copy: CopyRun, counted: int, *, pause_seconds: float) -> None:
     """Change the placement in one transaction, and what the next runner must know with it."""
-    organization, target = run.organization, target_of(run)
-    cluster = Cluster.objects.get(alias=target.cluster)
     proof = {
         "documents": counted, "sha256": run.operation.state.get("compared", {}).get("sha256", ""),
         "pause_ms": round(pause_seconds * 1000),
     }  # fmt: skip
-    with transaction.atomic():
-        run.renew()
-        if target.kind == "cluster":
-            take_place(target.kind, cluster, organization)
-        rows = Placement.objects.filter(organization=organization, epoch=run.params["epoch"])
-        rows.update(
-            kind=target.kind, cluster=cluster, namespace=target.namespace, epoch=F("epoch") + 1
-        )
-        Organization.objects.filter(pk=organization.pk).update(
-            pause_from=None, updated_at=timezone.now()
-        )
-        if target.kind != "cluster":
-            owned = Cluster.objects.filter(dedicated_to=organization)
-            owned.update(dedicated_to=None, accepts_new=False)
-        switched_at_ms = round(timezone.now().timestamp() * 1000)
-        state = {"token": copy.copy.changes.token, "switched_at_ms": switched_at_ms}
-        run.update(state=run.operation.state | state | {"proof": proof})
-        record_event(
-            organization, "organization.moved", by=run.operation.by,
-            source=run.params["source"], target=run.params["target"], **proof,
-        )  # fmt: skip
+    before = run.operation.state, run.operation.step
+    try:
+        with transaction.atomic():
+            run.renew()
+            run.assert_wanted()  # who cancels from here on is told that it is too late
+            state = {"token": copy.copy.changes.token, "proof": proof}
+            _change_rows(run, state)
+    except BaseException:
+        run.operation.state, run.operation.step = before  # rolled back with the rows
+        raise
+
+
+def _change_rows(run: Run, state: dict[str, Any]) -> None:
+    """Change them if the rules of placing hold now as they did when the move began."""
+    target = target_of(run)
+    cluster = Cluster.objects.select_for_update().get(alias=target.cluster)
+    organization = lock_organization(run.organization_id, *SWITCHABLE)
+    check_residency(organization, cluster)
+    if target.kind == "cluster":
+        take_place(target.kind, cluster, organization)
+    rows = Placement.objects.filter(organization=organization, epoch=run.params["epoch"])
+    rows.update(kind=target.kind, cluster=cluster, namespace=target.namespace, epoch=F("epoch") + 1)
+    Organization.objects.filter(pk=organization.pk).update(
+        pause_from=None, updated_at=timezone.now()
+    )
+    if target.kind != "cluster":
+        owned = Cluster.objects.filter(dedicated_to=organization)
+        owned.update(dedicated_to=None, accepts_new=False)
+    switched = {"switched_at_ms": round(timezone.now().timestamp() * 1000)}
+    run.update(step="switch", state=run.operation.state | state | switched)
+    record_event(
+        organization, "organization.moved", by=run.operation.by,
+        source=run.params["source"], target=run.params["target"], **state["proof"],
+    )  # fmt: skip

@@ -15,13 +15,12 @@ from typing import Any, NamedTuple
 
 import pymongo
 
+from tenancy.exceptions import AlreadyExists
 from tenancy.mongo.changes import SENTINELS, Change, Changes
 from tenancy.mongo.provisioning import create_collection
-from tenancy.mongo.raw_collections import END, FIRST, RawCollection
-from tenancy.mongo.raw_documents import id_of, key_of, key_of_id
+from tenancy.mongo.raw_collections import END, FIRST, RawCollection, in_batches
+from tenancy.mongo.raw_documents import id_of, key_of, key_of_id, spell_id
 from tenancy.names import PlacementAddress
-
-APPLY_IDS = 200
 
 
 def deadline(seconds: float) -> AbstractContextManager[None]:
@@ -45,7 +44,10 @@ class Compared(NamedTuple):
 
 
 class Copy:
-    """One copy in progress. `guarded` surrounds whatever is written."""
+    """One copy in progress. `guarded` surrounds whatever is written.
+
+    With `only`, what happens in other collections is none of its business.
+    """
 
     def __init__(
         self,
@@ -53,7 +55,11 @@ class Copy:
         target: PlacementAddress,
         changes: Changes,
         guarded: Callable[[], AbstractContextManager[None]],
+        *,
+        only: frozenset[str] | None = None,
     ) -> None:
+        self._only = only
+        self._refused: list[tuple[str, str]] = []
         self._addresses = (source, target)
         self._sides: dict[str, tuple[RawCollection, RawCollection]] = {}
         self.changes = changes
@@ -69,6 +75,10 @@ class Copy:
                 create_collection(target, logical)  # it may have been declared a moment ago
             self._sides[logical] = RawCollection(source, logical), RawCollection(target, logical)
         return self._sides[logical]
+
+    def takes(self, logical: str) -> bool:
+        """Return whether a collection is to be copied."""
+        return self._only is None or logical in self._only
 
     def find_end(self, logical: str) -> Any:
         """Return the `_id` up to which to copy: what is written beyond it later is a change."""
@@ -86,8 +96,9 @@ class Copy:
                 documents, following = ahead.result()
                 if following is not end:
                     ahead = reader.submit(source.read_some, following, end)
-                with self._guarded():
-                    target.insert(documents)
+                for batch in in_batches(documents):
+                    with self._guarded():
+                        target.insert(batch)
                 if following is end:
                     break
                 yield Copied(len(documents), sum(map(len, documents)), following)
@@ -107,12 +118,12 @@ class Copy:
 
     def apply(self, changes: Iterable[Change]) -> None:
         """Make the changed documents in the target what they are in the source now."""
-        changed = _by_collection(changes)
+        changed = self._by_collection(changes)
         for logical, ids in changed.items():
             self._unproven[logical].update(ids)  # whatever goes wrong below, they are looked at
         for logical, ids in changed.items():
             source, target = self._both(logical)
-            for some in _chunks(list(ids.values())):
+            for some in source.in_chunks(list(ids.values())):
                 with self._guarded():
                     target.replace_ids(some, source.read_ids(some))
 
@@ -145,7 +156,7 @@ class Copy:
         for logical, ids in list(self._unproven.items()):
             source, target = self._both(logical)
             differing: dict[bytes, Any] = {}
-            for some in _chunks(list(ids.values())):
+            for some in source.in_chunks(list(ids.values())):
                 here, there = _by_key(source.read_ids(some)), _by_key(target.read_ids(some))
                 differing |= _differences(here, there)
             self._unproven[logical] = differing
@@ -163,6 +174,10 @@ class Copy:
         with ThreadPoolExecutor(1) as other:
             there = other.submit(copy_context().run, target.count)  # under the same deadline
             return source.count(), there.result()
+
+    def begin_digest(self) -> None:
+        """Begin to compare from the start."""
+        self._digest = hashlib.sha256()
 
     @property
     def digest(self) -> str:
@@ -186,32 +201,44 @@ class Copy:
             source, target = self._both(logical)
             for document in source.read_newer(since_ms):
                 with self._guarded():
-                    target.carry(document)
+                    self._carry(target, document)
                 carried += 1
         return carried
 
+    def _carry(self, target: RawCollection, document: bytes) -> None:
+        """Carry a late document home; what a unique index refuses is set aside beside it."""
+        try:
+            target.carry(document)
+        except AlreadyExists:
+            target.set_aside(document)
+            self._refused.append((target.logical, spell_id(id_of(document))))
+
+    def take_refused(self) -> list[tuple[str, str]]:
+        """Return which late documents were set aside since the last call: collection and `_id`."""
+        refused, self._refused = self._refused, []
+        return refused
+
+    def _by_collection(self, changes: Iterable[Change]) -> dict[str, dict[bytes, Any]]:
+        """Return the changed `_id`s of each collection, each once; sentinels are no documents."""
+        found: dict[str, dict[bytes, Any]] = defaultdict(dict)
+        for logical, document_id in changes:
+            if logical != SENTINELS and self.takes(logical):
+                found[logical][key_of_id(document_id)] = document_id
+        return found
+
     def _carry_late(self, changes: Iterable[Change], switched_at_ms: int) -> int:
         carried = 0
-        for logical, ids in _by_collection(changes).items():
+        for logical, ids in self._by_collection(changes).items():
             source, target = self._both(logical)
             for key, document_id in ids.items():
                 late = [each for each in source.read_ids([document_id]) if key_of(each) == key]
                 with self._guarded():
                     for document in late:
-                        target.carry(document)
+                        self._carry(target, document)
                     if not late:
                         target.delete_late(document_id, switched_at_ms)
                 carried += 1
         return carried
-
-
-def _by_collection(changes: Iterable[Change]) -> dict[str, dict[bytes, Any]]:
-    """Return the changed `_id`s of each collection, each once; sentinels are nobody's documents."""
-    found: dict[str, dict[bytes, Any]] = defaultdict(dict)
-    for logical, document_id in changes:
-        if logical != SENTINELS:
-            found[logical][key_of_id(document_id)] = document_id
-    return found
 
 
 def _by_key(documents: Iterable[bytes]) -> dict[bytes, bytes]:
@@ -222,8 +249,3 @@ def _differences(here: dict[bytes, bytes], there: dict[bytes, bytes]) -> dict[by
     """Return the `_id`s of what is not the same on both sides."""
     differing = [key for key in here | there if here.get(key) != there.get(key)]
     return {key: id_of(here.get(key) or there[key]) for key in differing}
-
-
-def _chunks(ids: list[Any]) -> Iterator[list[Any]]:
-    for place in range(0, len(ids), APPLY_IDS):
-        yield ids[place : place + APPLY_IDS]

@@ -16,6 +16,7 @@ from tenancy.mongo.errors import (
     driver_errors,
 )
 from tenancy.mongo.provisioning import list_physical
+from tenancy.mongo.revisions import meta_of
 from tenancy.names import PlacementAddress
 
 CARRY_BATCH = 500
@@ -149,7 +150,7 @@ def carry_document(
     Unless `overrule`, one that was written later stays.
     """
     fields = {key: value for key, value in stray.items() if key != "_meta"}
-    meta = {key: value for key, value in stray.get("_meta", {}).items() if key != "rev"}
+    meta = {key: value for key, value in meta_of(stray).items() if key != "rev"}
     revision = {"rev": {"$add": [{"$ifNull": ["$_meta.rev", 0]}, 1]}}
     carried = [{"$literal": fields}, {"_meta": {"$mergeObjects": [{"$literal": meta}, revision]}}]
     # A repeat after a crash finds its own work by the time of the write, and leaves it.

@@ -53,6 +53,12 @@ def find_uuid(address: PlacementAddress, logical: str) -> UUID | None:
     return None
 
 
+def has_documents(address: PlacementAddress, physical: str) -> bool:
+    """Return whether a collection of this very name, not a shared one, holds any document."""
+    with driver_errors(writing=False):
+        return get_database(address)[physical].find_one({}, {"_id": 1}) is not None
+
+
 def list_unexpected(
     address: PlacementAddress, known: Iterable[tuple[UUID, str]]
 ) -> list[SharedRange]:

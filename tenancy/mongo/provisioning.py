@@ -113,8 +113,12 @@ def drop_namespace(address: PlacementAddress, guarded: Guarded = nullcontext) ->
     Each drop is done in a block of `guarded`, which may refuse it.
     """
     found = list_namespace(address)
-    for logical in found:
-        drop_collection(address, logical, guarded)
+    for logical, physical in found.items():
+        if address.kind == "shared":
+            drop_collection(address, logical, guarded)
+            continue
+        with guarded():
+            drop_physical(address, physical.name)
     if address.kind in OWN_DATABASE:
         with guarded(), driver_errors(writing=True):
             get_database(address).client.drop_database(address.database)

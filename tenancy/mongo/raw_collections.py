@@ -17,13 +17,17 @@ from tenancy.mongo.boundary import Document, boundary_of
 from tenancy.mongo.clients import get_database
 from tenancy.mongo.errors import driver_errors, positions_of_taken_ids
 from tenancy.mongo.extended_types import CODEC_OPTIONS
-from tenancy.mongo.fences import carry_document
+from tenancy.mongo.fences import STRAY_SUFFIX, carry_document
 from tenancy.mongo.raw_documents import id_of, raw_form_of, split_batch
 from tenancy.names import PlacementAddress
 
 FIRST, END = MinKey(), MaxKey()
 BATCH_DOCUMENTS = 1_000
-INSERT_BATCH_BYTES = 8 * 1024 * 1024
+# A batch should pass a slow link well within the deadline of a call: 2 MiB take 1 s at 16 Mbit/s.
+BATCH_BYTES = 2 * 1024 * 1024
+# How many documents are read before anything is known of their size.
+FIRST_DOCUMENTS = 100
+CHUNK_IDS = 200
 
 
 class RawCollection:
@@ -34,21 +38,36 @@ class RawCollection:
         self._boundary = boundary_of(address, logical)
         self._form = raw_form_of(self._boundary)
         self._collection: Collection[Document] = get_database(address)[address.physical(logical)]
+        self._fitting = FIRST_DOCUMENTS
 
     def read_some(self, start: Any, end: Any = END) -> tuple[list[bytes], Any]:
-        """Return documents from `start` on, about 1,000 or 16 MiB, and where the next ones start.
+        """Return documents from `start` on, about 1,000 or 2 MiB, and where the next ones start.
 
         At the end of the range that is `end`.
         """
+        limit = self._fitting
         with driver_errors(writing=False):
-            with self._find_range(start, end, limit=BATCH_DOCUMENTS + 1) as cursor:
+            with self._find_range(start, end, limit=limit + 1) as cursor:
                 found = [self._form.bare(each) for each in split_batch(next(cursor, b""))]
-                is_all = not cursor.alive and len(found) <= BATCH_DOCUMENTS
+                is_all = not cursor.alive and len(found) <= limit
+            self._learn(found)
             if is_all:
                 return found, end
             if len(found) == 1:
                 return found, self._next_id(id_of(found[0]), end)
         return found[:-1], id_of(found[-1])
+
+    def _learn(self, found: list[bytes]) -> None:
+        """Choose how many documents to read at once by the size of the last ones."""
+        size = sum(map(len, found))
+        if size:
+            self._fitting = max(1, min(BATCH_DOCUMENTS, BATCH_BYTES * len(found) // size))
+
+    def in_chunks(self, ids: list[Any]) -> Iterator[list[Any]]:
+        """Yield so many `_id`s at a time as their documents may be read at once."""
+        step = min(CHUNK_IDS, self._fitting)
+        for place in range(0, len(ids), step):
+            yield ids[place : place + step]
 
     def _next_id(self, after: Any, end: Any) -> Any:
         """Return the `_id` that follows one which is there, or `end`."""
@@ -94,7 +113,7 @@ class RawCollection:
 
         Raises AlreadyExists when a unique index refuses one.
         """
-        for batch in _in_batches(documents):
+        for batch in in_batches(documents):
             stored = [RawBSONDocument(self._form.stored(document)) for document in batch]
             with driver_errors(writing=True):
                 try:
@@ -107,6 +126,7 @@ class RawCollection:
 
         Not in one step: for a target that nobody reads yet.
         """
+        documents = list(documents)  # read before anything is deleted
         with driver_errors(writing=True):
             self._collection.delete_many(self._with_ids(ids))
         self.insert(documents)
@@ -116,6 +136,13 @@ class RawCollection:
         stray = decode(self._form.stored(document), CODEC_OPTIONS)
         with driver_errors(writing=True):
             carry_document(self._collection, stray)
+
+    def set_aside(self, document: bytes) -> None:
+        """Keep a late document that a unique index refuses, in a collection beside this one."""
+        aside = self._collection.database[self._collection.name + STRAY_SUFFIX]
+        stray = decode(self._form.stored(document), CODEC_OPTIONS)
+        with driver_errors(writing=True):
+            aside.replace_one({"_id": stray["_id"]}, stray, upsert=True)
 
     def delete_late(self, document_id: Any, before_ms: int) -> None:
         """Delete a document, unless it was written later than `before_ms` (since 1970)."""
@@ -144,13 +171,13 @@ class RawCollection:
             return self._collection.count_documents(self._boundary.within({}), hint=[("_id", 1)])
 
 
-def _in_batches(documents: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Yield batches of at most 1,000 documents and little more than 8 MiB."""
+def in_batches(documents: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yield batches of at most 1,000 documents and little more than 2 MiB."""
     batch, size = list[bytes](), 0
     for document in documents:
         batch.append(document)
         size += len(document)
-        if len(batch) == BATCH_DOCUMENTS or size >= INSERT_BATCH_BYTES:
+        if len(batch) == BATCH_DOCUMENTS or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:

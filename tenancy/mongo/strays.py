@@ -16,10 +16,11 @@ from tenancy.mongo.boundary import boundary_of
 from tenancy.mongo.errors import driver_errors
 from tenancy.mongo.extended_types import CODEC_OPTIONS
 from tenancy.mongo.fences import STRAY_SUFFIX
-from tenancy.mongo.provisioning import drop_physical, get_collection, has_documents
+from tenancy.mongo.inventory import has_documents
+from tenancy.mongo.provisioning import drop_physical, get_collection
 from tenancy.mongo.raw_collections import END, FIRST, RawCollection
 from tenancy.mongo.raw_documents import id_of, raw_form_of
-from tenancy.names import PlacementAddress, logical_collection
+from tenancy.names import PlacementAddress
 
 # So many documents are carried in one go: about 100 ms.
 CARRIED_AT_ONCE = 100
@@ -69,30 +70,21 @@ class StrayCollection:
             return self._collection.delete_one(only).deleted_count == 1
 
 
-def remove_if_empty(address: PlacementAddress, logical: str) -> bool:
-    """Drop a collection unless it holds a document. Return whether it is gone.
+def remove_if_empty(address: PlacementAddress, physical: str) -> bool:
+    """Drop a collection that is no shared one, unless it holds a document. Return if it is gone.
 
     It is set aside before the look: whoever still writes to the name makes a new collection, so no
     document can get in between the look and the drop.
     """
-    if has_documents(address, logical):
+    if has_documents(address, physical):
         return False
-    if address.kind == "shared":
-        return True  # where there is no document, there is nothing
-    name = address.physical(logical)
-    aside = name + STRAY_SUFFIX
-    fences.move_collection(address, name, aside)
-    if has_documents(address, _logical_at(address, aside)):
-        fences.move_collection(address, aside, name)
+    aside = physical + STRAY_SUFFIX
+    fences.move_collection(address, physical, aside)
+    if has_documents(address, aside):
+        fences.move_collection(address, aside, physical)
         return False
     drop_physical(address, aside)
     return True
-
-
-def _logical_at(address: PlacementAddress, physical: str) -> str:
-    if address.kind == "collection":
-        return str(logical_collection(address.namespace, physical))
-    return physical
 
 
 def holds_only_marks(address: PlacementAddress, logical: str) -> bool:
