@@ -247,3 +247,23 @@ def test_a_runner_that_was_frozen_does_no_harm_to_an_organization_that_came_back
 
     assert movers.problems(said, dict.fromkeys(names, "collection")) == {}
     assert movers.start(DOCTOR).result() == []
+
+
+def test_a_runner_that_wakes_up_beside_its_successor_goes_away(movers):
+    movers.create({"Acme": "collection"})
+    freeze_in_copy = f"{FREEZE}copies.fail_point = once(copies.fail_point)\n"
+
+    with movers.used("Acme") as said:
+        first = movers.move("Acme", "database", before=freeze_in_copy)
+        first.wait_until_stopped()
+        time.sleep(LEASE_SECONDS)
+        second = movers.start(freeze_in_copy + "operations.resume_operations()")
+        second.wait_until_stopped()
+        first.go_on()
+        code, error = first.wait()
+        second.go_on()
+        second.result()
+        movers.resume()
+
+    assert (code, "has taken the operation over" in error) == (1, True)
+    assert movers.problems(said, {"Acme": "database"}) == {}
