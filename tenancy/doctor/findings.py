@@ -21,8 +21,8 @@ class Finding:
     """Something wrong. `where` is a physical name, or an operation's or organization's name.
 
     `organization` is a slug, or the id where there is none. `reason` says why a repair that was
-    tried did not happen. What lies in MongoDB is at `kind`, `namespace` and `collection`, with
-    the logical name; `subject` is the name of an index.
+    tried did not happen. What lies in MongoDB is at `kind`, `namespace` and `collection`, the
+    logical name; `physical` is the one that MongoDB knows. `subject` is the name of an index.
     """
 
     code: str
@@ -38,6 +38,7 @@ class Finding:
     kind: RoomKind | None = None
     namespace: str | None = None
     collection: str | None = None
+    physical: str | None = None
     subject: str = ""
 
     @property

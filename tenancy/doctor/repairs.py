@@ -30,7 +30,7 @@ from tenancy.lifecycle.creation import CREATE
 from tenancy.lifecycle.index_rules import NAME_MAX_CHARACTERS
 from tenancy.lifecycle.pause import end_pause
 from tenancy.models import OPEN, Collection, Organization, OrganizationStatus
-from tenancy.mongo import fences, provisioning
+from tenancy.mongo import fences, inventory, provisioning
 from tenancy.mongo.indexes import IndexSpec, list_indexes
 from tenancy.mongo.strays import remove_if_empty
 
@@ -174,7 +174,7 @@ def _is_json(value: object) -> bool:
 
 def _drop_fence(finding: Finding, by: str) -> None:
     place = place_of_finding(finding)
-    physical = place.physical(str(finding.collection))
+    physical = str(finding.physical)
     owner = find_organization(finding.organization_id)
     if owner is None or owner.status == OrganizationStatus.PURGED:
         with unused(place.namespace, finding.organization_id):
@@ -189,11 +189,11 @@ def _drop_empty(finding: Finding, by: str) -> None:
     place = place_of_finding(finding)
     if finding.kind == "shared":
         raise Conflict(NOT_EMPTY)
-    names = [str(finding.collection)]
+    names = [str(finding.physical)]
     with unused(place.namespace, finding.organization_id):
         if finding.kind == "database":
             found = provisioning.list_physical(place)
-            if any(each.is_view or provisioning.has_documents(place, each.name) for each in found):
+            if any(each.is_view or inventory.has_documents(place, each.name) for each in found):
                 raise Conflict(NOT_EMPTY)
             names = [each.name for each in found]
         for name in names:

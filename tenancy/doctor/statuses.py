@@ -11,7 +11,7 @@ from tenancy.doctor.survey import Survey
 from tenancy.journal import KINDS
 from tenancy.leases import is_dead
 from tenancy.models import OPEN, Operation, OrganizationStatus
-from tenancy.mongo import provisioning
+from tenancy.mongo import inventory
 
 OVERDUE = timedelta(seconds=60)
 
@@ -67,7 +67,7 @@ def _stuck_provisioning(survey: Survey, facts: OrganizationFacts) -> Iterator[Fi
         return
     found = [each for each in survey.traces if each.room == room and not each.is_view]
     is_free = not any(
-        each.logical is None or provisioning.has_documents(each.address, each.logical)
+        each.room.kind == "shared" or inventory.has_documents(each.address, each.physical)
         for each in found
     )
     what = "It was never finished, and no operation will do so." + (

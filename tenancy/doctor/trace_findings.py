@@ -9,7 +9,7 @@ from tenancy.doctor.contents import Room, Trace, namespace_of
 from tenancy.doctor.findings import Finding
 from tenancy.doctor.survey import Survey
 from tenancy.models import OrganizationStatus
-from tenancy.mongo import provisioning
+from tenancy.mongo import inventory
 from tenancy.mongo.changes import SENTINELS
 from tenancy.mongo.fences import STRAY_SUFFIX
 from tenancy.names import COLLECTION_NAME, SHARED_COLLECTION, logical_collection
@@ -166,7 +166,9 @@ def is_fence(trace: Trace) -> bool:
 
 def holds_documents(trace: Trace) -> bool:
     """Return whether there is any document in a trace that is no view."""
-    return trace.logical is None or provisioning.has_documents(trace.address, trace.logical)
+    if trace.room.kind == "shared":
+        return True  # else there would be no trace of it
+    return inventory.has_documents(trace.address, trace.physical)
 
 
 def _nobodys(survey: Survey) -> Iterator[Finding]:
@@ -187,5 +189,5 @@ def of_trace(
         code, owner.label if owner else None, what, trace.where, repairable=repairable,
         organization_id=owner.id if owner else None,
         cluster=trace.address.cluster, kind=trace.room.kind, namespace=trace.room.namespace,
-        collection=trace.logical,
+        collection=trace.logical, physical=trace.physical,
     )  # fmt: skip

@@ -182,6 +182,29 @@ def test_empty_orphans_are_dropped(acme, second_cluster, cluster):
     assert (codes(), provisioning.list_namespace(address)) == ([], {})
 
 
+@pytest.mark.parametrize("name", ["org_ghost.main", "org_ghost.~main", "org_ghost.A b"])
+def test_an_orphan_is_dropped_by_the_name_that_it_has(acme, mongo, name):
+    mongo["org_ghost"].insert_one({"_id": "precious"})
+    mongo.create_collection(name)
+
+    found = check(repair=True).findings
+
+    assert [(each.where, each.repaired) for each in found] == [
+        (name, True), ("org_ghost", False)
+    ]  # fmt: skip
+    assert mongo["org_ghost"].find_one() == {"_id": "precious"}
+    assert name not in mongo.list_collection_names()
+
+
+@pytest.mark.parametrize("name", ["org_ghost.main", "org_ghost.~main", "org_ghost.A b"])
+def test_an_orphan_with_documents_is_known_by_the_name_that_it_has(acme, mongo, name):
+    mongo[name].insert_one({"_id": "precious"})
+
+    left_alone("orphan_collection")
+
+    assert mongo[name].find_one() == {"_id": "precious"}
+
+
 @pytest.mark.parametrize("cluster", ["default", "second"])
 def test_a_database_of_an_unknown_organization_is_a_warning_and_kept(
     acme, second_cluster, cluster, behind

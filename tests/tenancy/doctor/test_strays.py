@@ -82,6 +82,17 @@ def moved(request, acme, behind, second_cluster):
     return acme, old
 
 
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_parts_of_any_size_carry_everything(moved, monkeypatch, seconds):
+    monkeypatch.setattr(carrying, "PART_SECONDS", seconds)
+    acme, old = moved
+    old.insert_many([late(n, n) for n in range(120)])
+
+    mended("stray_database")
+
+    assert at_home(acme) == {"kept": 0} | {n: n for n in range(120)}
+
+
 @pytest.mark.parametrize("moved", MOVES, indirect=True, ids="-".join)
 def test_late_writes_are_carried_home_from_every_kind_to_every_kind(moved):
     acme, old = moved
