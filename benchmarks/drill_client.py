@@ -87,6 +87,15 @@ class Tally:
         ]
         return max(under_way, default=0.0)
 
+    def longest_beside(self, windows: list[tuple[float, float]]) -> float:
+        """Return what the longest answer took of those that none of these times has touched."""
+        beside = [
+            seconds
+            for seconds, came_at, _ in self.slowest
+            if all(came_at < begins or came_at - seconds > ends for begins, ends in windows)
+        ]
+        return max(beside, default=0.0)
+
 
 class DrillClient:
     """Speaks JSON with one server process as one account."""

@@ -104,6 +104,7 @@ class MoveDrillReport:
     errors: dict[str, int] = field(default_factory=dict)
     workers_failed: int = 0
     failure: str = ""
+    longest_without_move_seconds: float = 0.0
     answers: Timing = field(default_factory=Timing)
     answers_by_method: dict[str, Timing] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
@@ -194,6 +195,7 @@ class MoveDrillReport:
             ("503 outcome_unknown", self.unknown_outcomes),
             ("failed answers", self.errors or 0),
             ("answers", f"{self.answers}  p50 / p99 / longest (count)"),
+            ("longest without a move", f"{self.longest_without_move_seconds * 1000:.0f} ms"),
             *methods,
         ]
 

@@ -211,6 +211,7 @@ def _record_load(
         report.examples += [*result.false_negatives, *result.wrong_reads]
     for figures, (begins, ends) in zip(report.moves, windows, strict=True):
         figures.longest_answer_seconds = tally.longest_between(begins, ends)
+    report.longest_without_move_seconds = tally.longest_beside(windows)
     report.answers = Timing.of([each for seconds in tally.seconds.values() for each in seconds])
     report.answers_by_method = {
         method: Timing.of(seconds) for method, seconds in sorted(tally.seconds.items())

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from benchmarks.local_processes import start_mongod
 from tenancy import lifecycle
 from tenancy.exceptions import (
     ClusterUnavailable,
+    Conflict,
     OutcomeUnknown,
     PlacementDisturbed,
     TenancyError,
@@ -27,7 +29,8 @@ from tenancy.exceptions import (
 from tenancy.journal import KINDS
 from tenancy.lifecycle import copies
 from tenancy.lifecycle.clusters import ClusterTraits, add_cluster, get_cluster, remove_cluster
-from tenancy.models import AuditEvent, Operation, Organization
+from tenancy.lifecycle.copies import CopyRun
+from tenancy.models import AuditEvent, Cluster, Operation, Organization
 from tenancy.mongo import provisioning
 from tenancy.mongo.changes import Changes, note_time
 from tenancy.mongo.copying import Copy
@@ -352,11 +355,14 @@ def test_a_source_whose_oplog_is_too_short_is_given_up_at_once(acme, victim, mon
     )
 
 
-def test_a_cluster_that_is_removed_under_a_move_ends_it(acme, victim, monkeypatch):
+def test_a_cluster_that_is_gone_from_the_catalog_ends_a_move_there(acme, victim, monkeypatch):
+    """`remove_cluster` refuses that; whoever deletes the row all the same blocks nobody."""
     set_patience(monkeypatch, HASTE_SECONDS)
 
     def remove() -> None:
-        remove_cluster(get_cluster("victim"), by=ACTOR)
+        with pytest.raises(Conflict):
+            remove_cluster(get_cluster("victim"), by=ACTOR)
+        Cluster.objects.filter(alias="victim").delete()
         victim.freeze()
 
     at_point(monkeypatch, copies, "move.copying", remove)
@@ -391,23 +397,22 @@ def _unreachable(*_: Any) -> None:
     raise ClusterUnavailable
 
 
-def test_a_source_that_is_removed_after_the_switch_does_not_hold_anything_up(
-    acme, victim, monkeypatch
-):
-    lifecycle.move_organization(acme.id, "database", cluster="victim", by=ACTOR)
+@pytest.mark.parametrize(("looks", "expected"), [([1000, 1000, 7, 0], 4), ([1000] * 99, 4)])
+def test_a_long_copy_keeps_up_with_its_changes_in_a_share_of_the_time(monkeypatch, looks, expected):
+    now, seen = [1_000.0], []
 
-    def remove() -> None:
-        if place(acme.id) == ("collection", "default"):
-            remove_cluster(get_cluster("victim"), by=ACTOR)
+    def catch_up(copy: Any) -> tuple[int, bool]:
+        now[0] += 0.3
+        seen.append(looks[len(seen)])
+        return seen[-1], False
 
-    late = next(step for step in KINDS["move"].steps if step.name == "late")
-    steps = [
-        replace(step, run=lambda run: (remove(), late.run(run))) if step is late else step
-        for step in KINDS["move"].steps
-    ]
-    monkeypatch.setitem(KINDS, "move", replace(KINDS["move"], steps=tuple(steps)))
+    copy = CopyRun.__new__(CopyRun)
+    copy.copy, copy._caught_up_at = Copy.__new__(Copy), 0.0
+    monkeypatch.setattr(Copy, "catch_up", catch_up)
+    monkeypatch.setattr(CopyRun, "beat", lambda copy: None)
+    monkeypatch.setattr(copies, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
-    assert Mover(acme.id, "collection", "default").end() is None
+    copy.keep_up()
+    copy.keep_up()  # a moment later: there is no need
 
-    assert not Operation.objects.open().exists()
-    assert place(acme.id) == ("collection", "default")
+    assert len(seen) == expected

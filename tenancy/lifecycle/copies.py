@@ -27,7 +27,9 @@ from tenancy.operations import Run, fail_point
 
 BEAT_SECONDS = 0.5
 # Between batches of a long copy the changes are read, so that the oplog need not hold them all.
-CATCH_UP_SECONDS = 1.0
+CATCH_UP_SECONDS = 2.0
+# As much of the time goes into that at most, however many write: the rest is for the copy.
+CATCH_UP_SHARE = 0.5
 INDEX_BUILD_MAX_SECONDS = 6 * 3_600.0
 # As good as caught up: a sentinel comes back within this time.
 LAG_SECONDS = 0.15
@@ -85,11 +87,21 @@ class CopyRun:
         if "switched_at_ms" not in row.state:
             self.run.assert_wanted()
 
-    def catch_up(self) -> None:
-        """Apply what has changed, a bounded part of it."""
-        self.copy.catch_up()
+    def catch_up(self) -> int:
+        """Apply what has changed, a bounded part of it; return how many changes that were."""
+        count, _ = self.copy.catch_up()
         self._caught_up_at = time.monotonic()
         self.beat()
+        return count
+
+    def keep_up(self) -> None:
+        """Now and then, apply all that has changed, or what can be in a share of the time."""
+        began = time.monotonic()
+        if began - self._caught_up_at < CATCH_UP_SECONDS:
+            return
+        while self.catch_up():
+            if time.monotonic() - began > CATCH_UP_SECONDS * CATCH_UP_SHARE:
+                return
 
     def copy_all(self) -> None:
         """Copy every collection from where the last runner stopped."""
@@ -103,8 +115,7 @@ class CopyRun:
                 done += batch.documents
                 self._record(logical, {**place, "start": spell_id(batch.start)}, done)
                 fail_point(f"{self.run.operation.kind}.copying")
-                if time.monotonic() - self._caught_up_at > CATCH_UP_SECONDS:
-                    self.catch_up()
+                self.keep_up()
 
     def _collections(self) -> list[str]:
         """Return what there is to copy; sentinels are not."""
@@ -186,8 +197,7 @@ class CopyRun:
         self.settle()
         for compared in self._compare_all():
             self.beat()
-            if time.monotonic() - self._caught_up_at > CATCH_UP_SECONDS:
-                self.catch_up()
+            self.keep_up()
             self.run.operation.progress_done += compared
         self.settle()
         for _ in range(PROVE_ROUNDS):
