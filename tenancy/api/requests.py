@@ -70,9 +70,7 @@ def choice_parameter(request: Request, name: str, choices: Collection[str]) -> s
     """
     text = request.query_params.get(name)
     if text is not None and text not in choices:
-        raise InvalidParameter(
-            f"“{name}” is one of {', '.join(choices)}, not “{shorten(text)}”."
-        )
+        raise InvalidParameter(f"“{name}” is one of {', '.join(choices)}, not “{shorten(text)}”.")
     return text
 
 
