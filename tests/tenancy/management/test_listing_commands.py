@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from tenancy import lifecycle
-from tenancy.models import Operation, Plan
+from tenancy.models import Cluster, Operation, Plan
 from tests.conftest import ACTOR
 from tests.tenancy.management.test_commands import run, run_json
 
@@ -18,6 +18,7 @@ pytestmark = [
 def three(second_cluster, settings):
     """Organizations that differ in kind, cluster and plan."""
     settings.TENANCY_NAMING = "name"
+    Cluster.objects.filter(pk=second_cluster.pk).update(accepts_new=False)
     Plan.objects.create(code="team", default_kind="database")
     rows = [
         lifecycle.create_organization("Acme", by=ACTOR, kind="shared"),
