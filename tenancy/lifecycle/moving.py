@@ -162,6 +162,8 @@ def _verify(run: Run) -> None:
 
 def _late(run: Run) -> None:
     """Bring over what processes that slept through the switch still write to the source."""
+    if _is_source_gone(run):
+        return
     copy = copy_of(run)
     copy.build_indexes(expiring=True)
     timeout = settings.TENANCY_OPERATION_TIMEOUT
@@ -181,12 +183,17 @@ def _late(run: Run) -> None:
         copy.copy.carry_newer(names, since_ms)
 
 
+def _is_source_gone(run: Run) -> bool:
+    """Return whether somebody removed the cluster's row from the catalog: nobody can reach it."""
+    return not Cluster.objects.filter(alias=source_of(run).cluster).exists()
+
+
 def _drop(run: Run) -> None:
     """Drop the source; nothing there is the organization's any more.
 
     What somebody has put there meanwhile and was not copied stays; the doctor tells of it.
     """
-    if place_of(run.organization).is_in_place_of(source_of(run)):
+    if place_of(run.organization).is_in_place_of(source_of(run)) or _is_source_gone(run):
         return
     copy_of(run).close()
     address = source_of(run).address
