@@ -92,6 +92,7 @@ def fresh_caches() -> Iterator[None]:
     forget_standings()
     yield
     catalog.clear_cache()
+    usage.forget_changes()
     forget_standings()
 
 

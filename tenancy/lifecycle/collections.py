@@ -31,7 +31,8 @@ from tenancy.models import (
     Placement,
 )
 from tenancy.mongo import provisioning
-from tenancy.names import MAIN, check_collection_name
+from tenancy.mongo.clients import call_deadline
+from tenancy.names import MAIN, PlacementAddress, check_collection_name
 from tenancy.operations import (
     Kind,
     Run,
@@ -103,7 +104,11 @@ def _drops_of(organization: Organization, name: str) -> OperationQuerySet:
 
 
 def _create_physical(organization_id: UUID, name: str) -> None:
-    at_placement(organization_id, lambda address: provisioning.create_collection(address, name))
+    def create(address: PlacementAddress) -> None:
+        with call_deadline():  # who stands still in it makes nothing where it no longer is
+            provisioning.create_collection(address, name)
+
+    at_placement(organization_id, create)
 
 
 def drop_collection(organization_id: UUID, name: str, *, by: str) -> Operation:
