@@ -22,7 +22,7 @@ from tenancy.admin.records import page_of
 from tenancy.admin.transfers import move_facts, move_under_way, plan_transfer, what_is_against
 from tenancy.exceptions import OperationRunning
 from tenancy.lifecycle.move_plans import Place, place_of
-from tenancy.models import Cluster, OperationStatus, Organization, Plan
+from tenancy.models import Cluster, Organization, Plan
 from tenancy.names import KINDS, Kind
 
 CHOICES_MAX = 500
@@ -129,9 +129,7 @@ def _explain_clone(organization: Organization, form: ActForm) -> list[str]:
 
 
 def _clone(organization: Organization, given: dict[str, Any], by: str) -> Outcome:
-    run = lifecycle.begin_clone(organization.pk, given["name"], by=by)
-    # The lease is given up at once: a worker goes on, and nobody waits on a page for minutes.
-    run.update(lease_until=None, status=OperationStatus.PENDING, attempts=0)
+    run = lifecycle.begin_clone(organization.pk, given["name"], by=by, leased=False)
     return BEGUN, page_of(run.operation)
 
 

@@ -9,7 +9,8 @@ from tenancy.admin.bars import size_text, usage_bar
 from tenancy.exceptions import TenancyError
 from tenancy.lifecycle import MovePlan
 from tenancy.lifecycle.move_plans import Place, choose_target, place_of, read_organization
-from tenancy.models import Operation, Organization, Plan, Usage
+from tenancy.lifecycle.plans import explain_excess, uses_under
+from tenancy.models import Operation, Organization, Plan
 from tenancy.names import Kind
 
 
@@ -80,25 +81,16 @@ def _move_facts(row: Organization, source: Place, target: Place) -> list[tuple[s
     return [("From", source), ("To", target)]
 
 
-def _uses(organization: Organization, plan: Plan) -> list[tuple[str, int, int | None]]:
-    used = Usage.objects.filter(organization=organization).first() or Usage()
-    return [
-        ("documents", used.documents, plan.max_documents),
-        ("bytes", used.bytes, plan.max_bytes),
-        ("collections", organization.collections.count(), plan.max_collections),
-    ]
-
-
 def _limits(organization: Organization, plan: Plan) -> list[tuple[str, Any]]:
     return [
         (f"Its {name} under it", usage_bar(name, used, limit))
-        for name, used, limit in _uses(organization, plan)
+        for name, used, limit in uses_under(organization, plan)
     ]
 
 
 def _over_limits(organization: Organization, plan: Plan) -> list[str]:
     return [
-        f"The plan “{plan}” allows {limit:,} {name}, and {used:,} are in use."
-        for name, used, limit in _uses(organization, plan)
+        explain_excess(plan, name, used, limit)
+        for name, used, limit in uses_under(organization, plan)
         if limit is not None and used > limit
     ]

@@ -66,8 +66,13 @@ def clone_organization(
     return Organization.objects.select_related("placement").get(pk=run.organization_id)
 
 
-def begin_clone(source_id: UUID, name: str, *, by: str, **wish: Unpack[Wish]) -> Run:
-    """Reserve the clone and write its operation; the caller goes on with `run_inline`."""
+def begin_clone(
+    source_id: UUID, name: str, *, by: str, leased: bool = True, **wish: Unpack[Wish]
+) -> Run:
+    """Reserve the clone and write its operation.
+
+    With `leased`, the caller goes on with `run_inline`; else a worker does it.
+    """
     name = clean_name(name)
     planned = read_organization(source_id)
     wanted = _wish_of(planned, wish)
@@ -84,7 +89,7 @@ def begin_clone(source_id: UUID, name: str, *, by: str, **wish: Unpack[Wish]) ->
             "source": vars(place_of(source)), "target": vars(place_of(draft)),
             "epoch": source.placement.epoch,
         }  # fmt: skip
-        run = begin_operation(CLONE, draft, params, by=by)
+        run = begin_operation(CLONE, draft, params, by=by, leased=leased)
     fail_point_reserved(CLONE)
     return run
 

@@ -84,17 +84,26 @@ def _abroad(region: str) -> ValidationFailed:
     return ValidationFailed(message, errors=[FieldError("/plan", "not_placeable", message)])
 
 
+def uses_under(organization: Organization, plan: Plan) -> list[tuple[str, int, int | None]]:
+    """Return what an organization uses beside what a plan allows: name, used, limit or None."""
+    usage = Usage.objects.filter(organization=organization).first() or Usage()
+    return [
+        ("documents", usage.documents, plan.max_documents),
+        ("bytes", usage.bytes, plan.max_bytes),
+        ("collections", organization.collections.count(), plan.max_collections),
+    ]
+
+
+def explain_excess(plan: Plan, name: str, used: int, limit: int) -> str:
+    """Return why a plan is too small."""
+    return f"The plan “{plan.code}” allows {limit:,} {name}, and {used:,} are in use."
+
+
 def _check_limits(organization: Organization, plan: Plan) -> None:
     """Refuse a plan under which the organization could not have what it has."""
-    usage = Usage.objects.filter(organization=organization).first() or Usage()
-    used = {
-        "documents": (usage.documents, plan.max_documents),
-        "bytes": (usage.bytes, plan.max_bytes),
-        "collections": (organization.collections.count(), plan.max_collections),
-    }
-    for name, (number, limit) in used.items():
-        if limit is not None and number > limit:
+    for name, used, limit in uses_under(organization, plan):
+        if limit is not None and used > limit:
             raise PlanLimitReached(
-                f"The plan “{plan.code}” allows {limit:,} {name}, and {number:,} are in use.",
-                extra={"limit": limit, "used": number, "name": name},
+                explain_excess(plan, name, used, limit),
+                extra={"limit": limit, "used": used, "name": name},
             )
