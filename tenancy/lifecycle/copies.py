@@ -30,6 +30,8 @@ BEAT_SECONDS = 0.5
 CATCH_UP_SECONDS = 2.0
 # As much of the time goes into that at most, however many write: the rest is for the copy.
 CATCH_UP_SHARE = 0.5
+# So few changes are what was written while the ones before were applied: there is always another.
+FEW_CHANGES = 200
 INDEX_BUILD_MAX_SECONDS = 6 * 3_600.0
 # As good as caught up: a sentinel comes back within this time.
 LAG_SECONDS = 0.15
@@ -99,7 +101,7 @@ class CopyRun:
         began = time.monotonic()
         if began - self._caught_up_at < CATCH_UP_SECONDS:
             return
-        while self.catch_up():
+        while self.catch_up() >= FEW_CHANGES:
             if time.monotonic() - began > CATCH_UP_SECONDS * CATCH_UP_SHARE:
                 return
 
