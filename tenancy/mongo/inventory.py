@@ -128,7 +128,7 @@ def _behind(gaps: list[Bound], last: Document) -> list[Bound]:
     if isinstance(logical, str):
         after = {"o": last["o"], "c": logical, "k": MaxKey()}
     left = [gap for gap in gaps if _order(gap[1]) > _order(after)]
-    if left and _order(left[0][0]) < _order(after):
+    if left:
         left[0] = (after, left[0][1])
     return left if left != gaps else left[1:]  # an _id that nobody makes cannot hold it up
 
