@@ -14,7 +14,11 @@ HEADERS = (
 
 @dataclass(frozen=True)
 class Bounds:
-    """What is still good. A small drill on a busy machine measures no rates."""
+    """What is still good. A small drill on a busy machine measures no rates.
+
+    The longest answer is that of the times in which something moves; what answers take beside
+    them, on the same machine under the same load, is printed to compare it with.
+    """
 
     longest_answer_seconds: float = 1.0
     copy_ratio_min: float = 0.5
@@ -154,12 +158,10 @@ class MoveDrillReport:
     def _wrong_conduct(self) -> list[str]:
         """A drill that hardly wrote or read has proved nothing."""
         least = 10 * self.moves_wanted
-        longest = self.answers.longest
         checks = {
             f"a move failed: {self.failure}": bool(self.failure),
             f"{len(self.moves)} of {self.moves_wanted} moves": len(self.moves) < self.moves_wanted,
             f"the placement has had {self.epoch} epochs": self.epoch != self.moves_wanted + 1,
-            f"an answer took {longest:.2f} s": longest >= self.bounds.longest_answer_seconds,
             "the digest of the end is not the expected one": (
                 not self.digest_found or self.digest_found != self.digest_expected
             ),
