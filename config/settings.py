@@ -52,7 +52,7 @@ TENANTRY_THREADS: int = env.int("TENANTRY_THREADS", 8)
 
 def _make_home() -> None:
     try:
-        TENANTRY_HOME.mkdir(parents=True, exist_ok=True)
+        TENANTRY_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)  # password hashes
     except OSError as error:
         raise ImproperlyConfigured(
             f"TENANTRY_HOME {TENANTRY_HOME} cannot be used: {error.strerror}."

@@ -46,6 +46,7 @@ class Tenant:
     read_at: float
     created_at: datetime
     pause_from: datetime | None
+    pause_until: datetime | None
     purge_after: datetime | None
     epoch: int
     address: PlacementAddress
@@ -54,7 +55,10 @@ class Tenant:
     @property
     def is_paused(self) -> bool:
         """Whether an announced pause has begun, by this machine's clock."""
-        return self.pause_from is not None and timezone.now() >= self.pause_from
+        if self.pause_from is None:
+            return False
+        now = timezone.now()
+        return self.pause_from <= now and (self.pause_until is None or now < self.pause_until)
 
 
 def embedded_uri_file() -> Path:
@@ -117,6 +121,7 @@ class _Row(NamedTuple):
     region: str
     created_at: datetime
     pause_from: datetime | None
+    pause_until: datetime | None
     purge_after: datetime | None
     plan: str
     max_document_bytes: int
@@ -139,7 +144,8 @@ _ROWS = (
     Organization.objects.existing()
     .order_by()
     .values_list(
-        "pk", "name", "slug", "status", "region", "created_at", "pause_from", "purge_after",
+        "pk", "name", "slug", "status", "region", "created_at", "pause_from", "pause_until",
+        "purge_after",
         "plan__code", "plan__max_document_bytes", "plan__max_collections", "plan__max_documents",
         "plan__max_bytes", "usage__documents", "usage__bytes", "placement__epoch",
         "placement__kind", "placement__namespace", "placement__cluster__alias",
@@ -166,6 +172,7 @@ def _snapshot(row: _Row, collections: frozenset[str], read_at: float) -> Tenant:
         read_at=read_at,
         created_at=row.created_at,
         pause_from=row.pause_from,
+        pause_until=row.pause_until,
         purge_after=row.purge_after,
         epoch=row.epoch,
         address=address_at(row.kind, cluster, row.namespace),

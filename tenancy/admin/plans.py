@@ -24,7 +24,7 @@ HELP = {
     "max_documents": f"In all collections of one organization. {NO_LIMIT}",
     "max_bytes": f"In all collections of one organization. {NO_LIMIT}",
     "max_members": f"People and invitations of one organization. {NO_LIMIT}",
-    "requests_per_minute": f"Of one organization. {NO_LIMIT}",
+    "requests_per_minute": f"Of one organization; noted, and not enforced yet. {NO_LIMIT}",
 }
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from tenancy.exceptions import (
     NotFound,
     OrganizationNotFound,
     PlacementDisturbed,
+    PlacementUnsupported,
     Unavailable,
     ValidationFailed,
 )
@@ -212,7 +213,10 @@ CLONE = register_kind(
             Step("reserve", lambda run: None),
             Step("prepare", _prepare, final=(Conflict,)),
             Step("copy", lambda run: _copy_of(run).copy_all(), retry_delays=PATIENT_DELAYS_SECONDS),
-            Step("index", _index, retry_delays=PATIENT_DELAYS_SECONDS),
+            Step(
+                "index", _index, final=(PlacementUnsupported,),
+                retry_delays=PATIENT_DELAYS_SECONDS,
+            ),
             Step("settle", _settle, final=(Conflict, PlacementDisturbed)),
             Step("activate", _activate),
         ),

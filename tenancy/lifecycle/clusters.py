@@ -190,6 +190,8 @@ def _check_inhabitants(row: Cluster, changed: list[str]) -> None:
         raise _wrong("region", "Organizations that are bound to another region live there.")
     if "database" in changed and tenants.filter(kind__in=["shared", "collection"]).exists():
         raise _wrong("database", "Organizations live in the database that it has now.")
+    if "dedicated_to" in changed and tenants.filter(kind="cluster").exists():
+        raise _wrong("dedicated_to", "An organization lives there whose own the cluster is.")
     if row.dedicated_to and tenants.exclude(organization=row.dedicated_to).exists():
         raise _wrong("dedicated_to", "Other organizations live there.")
 
@@ -203,17 +205,23 @@ def _check_uri(row: Cluster, uri: str, *, force: bool) -> None:
         raise ValidationFailed("The cluster cannot be used.", errors=errors)
     identity = found.facts.identity if found.facts else None
     for other in Cluster.objects.exclude(pk=row.pk):
-        if _is_same(row, uri, identity, other):
+        if not _is_same(uri, identity, other):
+            continue
+        if catalog.database_of(other) == catalog.database_of(row):
             raise _known_already(f"It is the cluster “{other.alias}”, with the same database.")
+        if row.dedicated_to or other.dedicated_to:
+            message = f"It is the deployment of “{other.alias}”, too: nobody has it alone."
+            raise _wrong("dedicated_to", message)
+        if row.region != other.region:
+            message = f"It is the deployment of “{other.alias}”, which is in another region."
+            raise _wrong("region", message)
 
 
-def _is_same(row: Cluster, uri: str, identity: str | None, other: Cluster) -> bool:
-    """Return whether another cluster is the same deployment and database."""
+def _is_same(uri: str, identity: str | None, other: Cluster) -> bool:
+    """Return whether another cluster is the same deployment."""
     try:
-        other_uri, database = catalog.cluster_address(other)
+        other_uri, _ = catalog.cluster_address(other)
     except ClusterUnavailable:
-        return False
-    if database != catalog.database_of(row):
         return False
     other_identity = find_identity(other_uri) if identity else None
     if identity and other_identity:

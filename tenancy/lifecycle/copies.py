@@ -14,7 +14,7 @@ from typing import Self
 from uuid import uuid4
 
 from tenancy.audit import record_event
-from tenancy.exceptions import PlacementDisturbed
+from tenancy.exceptions import InvalidInput, PlacementDisturbed, PlacementUnsupported
 from tenancy.lifecycle.indexes import declared_indexes
 from tenancy.mongo import indexes, provisioning
 from tenancy.mongo.changes import SENTINELS, Change, Changes, note_time
@@ -182,7 +182,14 @@ class CopyRun:
                 else:
                     self.catch_up()
                 self._check_target()
-            building.result()
+            try:
+                building.result()
+            except InvalidInput as error:  # the documents are against it: again is no use
+                raise PlacementUnsupported(
+                    f"An index of “{logical}” cannot be built there: {error.detail} It is one of "
+                    f"{', '.join(spec.name for spec in specs)}.",
+                    hint="Remove the index, or mend the documents, and begin again.",
+                ) from error
 
     def _check_target(self) -> None:
         """Raise ClusterUnavailable if the target does not answer: a build may take hours."""

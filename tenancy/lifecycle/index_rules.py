@@ -10,6 +10,8 @@ from tenancy.mongo.indexes import IndexSpec
 INDEX_MAX_FIELDS = 8
 FIELD_MAX_CHARACTERS = 200
 NAME_MAX_CHARACTERS = 128
+# What MongoDB calls the index that it makes itself.
+RESERVED_NAMES = frozenset(("_id_",))
 # MongoDB keeps the time to live in 32 bits.
 TTL_MAX_SECONDS = 2_147_483_647
 
@@ -21,6 +23,9 @@ _OWN_FIELDS = re.compile(r"_id(\..+)?|_meta\.(rev|created_at|updated_at)")
 def checked_spec(spec: IndexSpec) -> IndexSpec:
     """Return a wanted index with its name. Raises ValidationFailed with pointers."""
     errors = [*_errors_of_keys(spec), *_errors_of_ttl(spec)]
+    if spec.name in RESERVED_NAMES:
+        message = f"“{spec.name}” is the name of an index that MongoDB makes itself."
+        errors.append(FieldError("/name", "invalid_name", message))
     if spec.name and (not _NAME.fullmatch(spec.name) or len(spec.name) > NAME_MAX_CHARACTERS):
         message = f"A name has 1 to {NAME_MAX_CHARACTERS} of A-Z, a-z, 0-9, _, . and -."
         errors.append(FieldError("/name", "invalid_name", message))

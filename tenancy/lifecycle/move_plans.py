@@ -18,11 +18,19 @@ from tenancy.exceptions import (
 from tenancy.lifecycle.capacity import assert_capacity
 from tenancy.lifecycle.clusters import get_cluster
 from tenancy.lifecycle.indexes import declared_indexes
-from tenancy.lifecycle.placing import check_residency, choose_place
-from tenancy.models import OPEN, Cluster, Operation, OperationQuerySet, Organization
+from tenancy.lifecycle.placing import check_residency, check_vacancy, choose_place
+from tenancy.models import (
+    OPEN,
+    Cluster,
+    Operation,
+    OperationQuerySet,
+    Organization,
+    OrganizationStatus,
+)
 from tenancy.mongo.measuring import NOTHING, Measure, measure_collection
 from tenancy.names import OWN_DATABASE, Kind, Naming, PlacementAddress, namespace_for
 
+MOVABLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
 MEASURE_SECONDS = 60.0
 # What copying, comparing and dropping took on two cores, each a little slower than measured.
 COPIED_PER_SECOND = 40_000
@@ -110,6 +118,8 @@ def choose_target(organization: Organization, kind: Kind, alias: str | None) -> 
     if target.is_in_place_of(place_of(organization)):
         raise Conflict(f"The organization is there already: {place_of(organization)}.")
     check_residency(organization, cluster)
+    if kind == "cluster":
+        check_vacancy(organization, cluster)
     check_indexes(organization, kind)
     assert_capacity(cluster, *room_of(organization, kind))
     return target
@@ -167,6 +177,8 @@ def plan_move(organization_id: UUID, kind: Kind, *, cluster: str | None = None) 
     Raises what `choose_target` raises, and ClusterUnavailable.
     """
     organization = read_organization(organization_id)
+    if organization.status not in MOVABLE:
+        raise Conflict(f"The organization is {organization.status}: it cannot be moved now.")
     source, target = place_of(organization), choose_target(organization, kind, cluster)
     names = catalog.declared_collections(organization.pk)
     size = measure_place(source, names)

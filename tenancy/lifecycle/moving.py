@@ -20,6 +20,7 @@ from tenancy.exceptions import (
     NotFound,
     OperationRunning,
     PlacementDisturbed,
+    PlacementUnsupported,
     Unavailable,
     ValidationFailed,
 )
@@ -28,6 +29,7 @@ from tenancy.lifecycle.copies import CopyRun, begin_changes, is_copied
 from tenancy.lifecycle.creation import PLACING_ATTEMPTS
 from tenancy.lifecycle.move_checks import check_source, check_target, finish_renames
 from tenancy.lifecycle.move_plans import (
+    MOVABLE,
     Place,
     check_indexes,
     choose_target,
@@ -39,7 +41,7 @@ from tenancy.lifecycle.move_plans import (
 from tenancy.lifecycle.placing import PlaceTaken, check_residency, take_place
 from tenancy.lifecycle.states import lock_organization
 from tenancy.lifecycle.switching import copy_of, end_own_pause, source_of, switch, target_of
-from tenancy.models import Cluster, Operation, Organization, OrganizationStatus
+from tenancy.models import Cluster, Operation, Organization
 from tenancy.mongo import provisioning
 from tenancy.mongo.changes import SENTINELS, HistoryLost
 from tenancy.names import Kind
@@ -56,11 +58,10 @@ from tenancy.operations import (
 
 logger = logging.getLogger("tenantry.moving")
 
-MOVABLE = (OrganizationStatus.ACTIVE, OrganizationStatus.SUSPENDED)
 # A cluster that fails over, or restarts, is waited for; tenants go on at the source meanwhile.
 PATIENT_DELAYS_SECONDS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0)
 # What trying again does not mend: the changes are gone, or the cluster is no longer one.
-FINAL = (HistoryLost, NotFound)
+FINAL = (HistoryLost, NotFound, PlacementUnsupported)
 
 
 def move_organization(

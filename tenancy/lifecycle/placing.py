@@ -36,6 +36,8 @@ _unreached: dict[int, float] = {}
 class PlaceTaken(ClusterFull):
     """The cluster was closed, or became somebody's own, after it was chosen."""
 
+    default_detail = "The cluster was given to others meanwhile. Nothing was changed."
+
 
 def region_of(plan: Plan, region: str, *, pointer: str = "/region") -> str:
     """Return the region that an organization is bound to; '' for none. Raises ValidationFailed."""
@@ -92,6 +94,16 @@ def take_place(kind: Kind, cluster: Cluster, organization: Organization) -> None
         before = Cluster.objects.filter(dedicated_to=organization).exclude(pk=cluster.pk)
         before.update(dedicated_to=None, accepts_new=False)
         rows.update(dedicated_to=organization)
+
+
+def check_vacancy(organization: Organization, cluster: Cluster) -> None:
+    """Raise ValidationFailed unless a cluster can be an organization's own."""
+    if _candidates("cluster", "", organization).filter(pk=cluster.pk).exists():
+        return
+    others = Placement.objects.filter(cluster=cluster).exclude(organization=organization).count()
+    reason = f"{others} other organizations live there" if others else "it is for everybody"
+    message = f"The cluster “{cluster.alias}” cannot be one organization's own: {reason}."
+    raise _refused("/cluster", message)
 
 
 def check_residency(organization: Organization, cluster: Cluster) -> None:

@@ -15,8 +15,8 @@ from tenancy.exceptions import (
     PlanLimitReached,
     ValidationFailed,
 )
-from tenancy.lifecycle.move_plans import Place, choose_target, read_organization
-from tenancy.lifecycle.moving import MOVABLE, reserve_move
+from tenancy.lifecycle.move_plans import MOVABLE, Place, choose_target, read_organization
+from tenancy.lifecycle.moving import reserve_move
 from tenancy.lifecycle.states import lock_organization
 from tenancy.models import Operation, Organization, Plan, Usage
 from tenancy.names import Kind

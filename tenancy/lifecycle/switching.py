@@ -25,6 +25,10 @@ from tenancy.operations import Run, fail_point
 # What was sent right before the pause has arrived by then; what has not is late, and carried over.
 PAUSE_GRACE_SECONDS = 0.04
 PAUSE_MAX_SECONDS = 2.0
+# When the runner dies, requests go on at the source after this time; the switch is not made in
+# the last part of it, so that it is committed before.
+PAUSE_LAPSES_SECONDS = 3.0
+COMMIT_SECONDS = 0.5
 # Above this the documents are not counted once more in the pause: it would take too long, and
 # every one of them has been compared.
 COUNT_MAX_DOCUMENTS = 1_000_000
@@ -64,7 +68,7 @@ def switch(run: Run) -> None:
     copy.settle()  # whoever does not answer, it is better to know before the pause
     run.assert_wanted()
     try:
-        announce_pause(run)
+        announce_pause(run, max_seconds=PAUSE_LAPSES_SECONDS)
         _switch_in_pause(run, copy, run.organization.pause_from or timezone.now())
     except BaseException:
         with suppress(LeaseLost):
@@ -133,18 +137,26 @@ def _switch_rows(run: Run, copy: CopyRun, counted: int, *, pause_seconds: float)
         raise
 
 
+def _check_pause(organization: Organization) -> None:
+    """Raise PlacementDisturbed if the pause lapses too soon: people would write to the source."""
+    lapses = organization.pause_until
+    if lapses is None or timezone.now() + timedelta(seconds=COMMIT_SECONDS) > lapses:
+        raise PlacementDisturbed("The pause was over before the move could take effect.")
+
+
 def _change_rows(run: Run, state: dict[str, Any]) -> None:
     """Change them if the rules of placing hold now as they did when the move began."""
     target = target_of(run)
     cluster = Cluster.objects.select_for_update().get(alias=target.cluster)
     organization = lock_organization(run.organization_id, *SWITCHABLE)
+    _check_pause(organization)
     check_residency(organization, cluster)
     if target.kind == "cluster":
         take_place(target.kind, cluster, organization)
     rows = Placement.objects.filter(organization=organization, epoch=run.params["epoch"])
     rows.update(kind=target.kind, cluster=cluster, namespace=target.namespace, epoch=F("epoch") + 1)
     Organization.objects.filter(pk=organization.pk).update(
-        pause_from=None, updated_at=timezone.now()
+        pause_from=None, pause_until=None, updated_at=timezone.now()
     )
     if target.kind != "cluster":
         owned = Cluster.objects.filter(dedicated_to=organization)

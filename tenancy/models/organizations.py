@@ -33,7 +33,8 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
 class Organization(models.Model):
     """The catalog row of an organization. `id` never changes; `name` and `slug` may.
 
-    `pause_from` announces that from then on data requests wait. A purged organization stays as a
+    `pause_from` announces that from then on data requests wait, at the longest until `pause_until`
+    where that is set: nobody has to wait for a runner that died. A purged organization stays as a
     tombstone: no name, no slug. One with a `region` is placed on clusters of that region only.
     """
 
@@ -46,6 +47,7 @@ class Organization(models.Model):
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT)
     region = models.CharField(max_length=REGION_MAX_CHARACTERS, blank=True)
     pause_from = models.DateTimeField(null=True, blank=True)
+    pause_until = models.DateTimeField(null=True, blank=True)
     purge_after = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

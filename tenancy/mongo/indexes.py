@@ -17,6 +17,9 @@ from tenancy.names import PlacementAddress
 
 INDEX_NOT_FOUND = 27
 CANNOT_CREATE_INDEX = 67
+INVALID_OPTIONS = 72
+INVALID_INDEX_SPECIFICATION_OPTION = 197
+_NO_SUCH_INDEX = frozenset({CANNOT_CREATE_INDEX, INVALID_INDEX_SPECIFICATION_OPTION})
 INDEX_OPTIONS_CONFLICT = 85
 INDEX_KEY_SPECS_CONFLICT = 86
 _DIFFERS = frozenset({INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT})
@@ -118,7 +121,7 @@ def build_indexes(
         except DuplicateKeyError as error:
             raise _duplicates(error, specs) from error
         except OperationFailure as error:
-            if error.code == CANNOT_CREATE_INDEX:
+            if error.code in _NO_SUCH_INDEX:
                 raise ValidationFailed("MongoDB cannot build an index like this.") from error
             if error.code not in _DIFFERS:
                 raise
@@ -159,5 +162,6 @@ def drop_index(address: PlacementAddress, logical: str, name: str) -> None:
         try:
             get_database(address)[address.physical(logical)].drop_index(name)
         except OperationFailure as error:
-            if error.code not in {INDEX_NOT_FOUND, NAMESPACE_NOT_FOUND}:
+            # INVALID_OPTIONS: the index of `_id`, which nobody declares, cannot be dropped.
+            if error.code not in {INDEX_NOT_FOUND, NAMESPACE_NOT_FOUND, INVALID_OPTIONS}:
                 raise

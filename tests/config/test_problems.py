@@ -33,7 +33,7 @@ CODES = {  # API.md, section 1
     405: "method_not_allowed",
     406: "not_acceptable",
     409: "already_exists name_taken revision_conflict last_owner operation_running "
-    "idempotency_in_progress bulk_aborted not_deleted",
+    "idempotency_in_progress bulk_aborted not_deleted not_cancellable",
     410: "invitation_expired organization_deleted",
     412: "precondition_failed",
     413: "payload_too_large",
@@ -44,7 +44,7 @@ CODES = {  # API.md, section 1
     428: "precondition_required",
     429: "rate_limited",
     500: "internal",
-    503: "tenant_busy cluster_unavailable outcome_unknown",
+    503: "tenant_busy cluster_unavailable cluster_full outcome_unknown",
     504: "query_timeout",
 }
 MEMBERS = {

@@ -13,6 +13,7 @@ from tenancy.management.reporting import (
     find_organization,
     represent_operation,
 )
+from tenancy.models import Organization
 
 
 class Command(ReportingCommand):
@@ -33,6 +34,9 @@ class Command(ReportingCommand):
             row.pk, lifecycle.get_plan(plan), by=self.actor, move=not no_move, leased=True
         )
         text = f"{row.slug}: plan {done.before} -> {done.after}."
+        region = Organization.objects.get(pk=row.pk).region
+        if region != row.region:
+            text += f" It is bound to region “{region}” from now on."
         if done.move is None:
             return Report({"before": done.before, "after": done.after, "move": None}, text)
         operation = run_with_progress(done.move)

@@ -64,8 +64,8 @@ def test_a_wish_to_cancel_in_the_pause_is_heard(acme, monkeypatch):
     fill(acme.id, 3)
     announce = switching.announce_pause
 
-    def announce_and_cancel(run):
-        announce(run)
+    def announce_and_cancel(run, **bounds):
+        announce(run, **bounds)
         operations.request_cancel(run.operation.pk)
 
     monkeypatch.setattr(switching, "announce_pause", announce_and_cancel)
@@ -121,9 +121,9 @@ def test_a_pause_that_could_not_be_announced_in_time_does_not_stay(acme, monkeyp
     monkeypatch.setattr(operations, "RETRY_DELAYS_SECONDS", (0,))
     announce, before = switching.announce_pause, []
 
-    def look_and_announce(run):
+    def look_and_announce(run, **bounds):
         before.append(Organization.objects.get(pk=acme.id).pause_from)
-        announce(run)
+        announce(run, **bounds)
 
     monkeypatch.setattr(switching, "announce_pause", look_and_announce)
     with pytest.raises(TenantBusy):
