@@ -4,7 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-PYTEST_FLAGS ?= -n 2 --dist loadgroup
+# More processes than cores: the tests of protocols mostly wait for what the protocols wait for.
+PYTEST_FLAGS ?= -n 4 --dist loadgroup
 # What a running service may have in the environment, and its tests must not see.
 SERVICE := MONGODB_URI DATABASE_URL REDIS_URL CELERY_BROKER_URL PORT SECRET_KEY DEBUG \
 	ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS LOG_LEVEL DJANGO_SETTINGS_MODULE ACCESS_TOKEN_MINUTES \

@@ -118,7 +118,7 @@ def choose_target(organization: Organization, kind: Kind, alias: str | None) -> 
     if target.is_in_place_of(place_of(organization)):
         raise Conflict(f"The organization is there already: {place_of(organization)}.")
     check_residency(organization, cluster)
-    if kind == "cluster":
+    if kind == "cluster" and alias is not None:  # what was chosen here was vacant a moment ago
         check_vacancy(organization, cluster)
     check_indexes(organization, kind)
     assert_capacity(cluster, *room_of(organization, kind))

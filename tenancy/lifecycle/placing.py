@@ -101,7 +101,9 @@ def check_vacancy(organization: Organization, cluster: Cluster) -> None:
     if _candidates("cluster", "", organization).filter(pk=cluster.pk).exists():
         return
     others = Placement.objects.filter(cluster=cluster).exclude(organization=organization).count()
-    reason = f"{others} other organizations live there" if others else "it is for everybody"
+    reason = "it is for everybody" if cluster.alias == Cluster.DEFAULT else "it is another's own"
+    if others:
+        reason = f"{others} other organizations live there"
     message = f"The cluster “{cluster.alias}” cannot be one organization's own: {reason}."
     raise _refused("/cluster", message)
 
