@@ -24,7 +24,12 @@ from tenancy.exceptions import (
     ValidationFailed,
 )
 from tenancy.lifecycle.copies import CopyRun, begin_changes
-from tenancy.lifecycle.creation import Wish, draft_organization, reserve_organization
+from tenancy.lifecycle.creation import (
+    Wish,
+    activate_organization,
+    draft_organization,
+    reserve_organization,
+)
 from tenancy.lifecycle.move_plans import (
     Place,
     check_indexes,
@@ -169,20 +174,13 @@ def _settle(run: Run) -> None:
 
 
 def _activate(run: Run) -> None:
+    params = run.params
+    source = Organization.objects.get(pk=params["source_organization"])
+    made = {"name": params["name"], "slug": params["slug"], "clone_of": str(source.pk)}
     with transaction.atomic():
-        run.renew()
-        waiting = Organization.objects.filter(
-            pk=run.organization_id, status=OrganizationStatus.PROVISIONING
-        )
-        if waiting.update(status=OrganizationStatus.ACTIVE):
-            by, params = run.operation.by, run.params
-            source = Organization.objects.get(pk=params["source_organization"])
-            record_event(source, "organization.cloned", by=by, clone=str(run.organization_id))
-            record_event(
-                run.organization, "organization.created", by=by, name=params["name"],
-                slug=params["slug"], clone_of=str(source.pk),
-            )  # fmt: skip
-    catalog.forget_tenant(run.organization_id)
+        if activate_organization(run, **made):
+            clone = str(run.organization_id)
+            record_event(source, "organization.cloned", by=run.operation.by, clone=clone)
 
 
 def _undo(run: Run) -> None:

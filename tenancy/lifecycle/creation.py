@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypedDict, Unpack, cast
+from typing import Any, TypedDict, Unpack, cast
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -153,16 +153,21 @@ def _provision(run: Run) -> None:
 
 
 def _activate(run: Run) -> None:
+    activate_organization(run, **run.params)
+
+
+def activate_organization(run: Run, **details: Any) -> bool:
+    """Let people in, and record how it was created. Return False if that was done before."""
     with transaction.atomic():
         run.renew()
         waiting = Organization.objects.filter(
             pk=run.organization_id, status=OrganizationStatus.PROVISIONING
         )
-        if waiting.update(status=OrganizationStatus.ACTIVE):
-            record_event(
-                run.organization, "organization.created", by=run.operation.by, **run.params
-            )
-    catalog.forget_tenant(run.organization.pk)
+        is_first = bool(waiting.update(status=OrganizationStatus.ACTIVE))
+        if is_first:
+            record_event(run.organization, "organization.created", by=run.operation.by, **details)
+    catalog.forget_tenant(run.organization_id)
+    return is_first
 
 
 def _undo(run: Run) -> None:
