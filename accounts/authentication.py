@@ -1,4 +1,4 @@
-"""From the Authorization header to who makes the request."""
+"""From the headers of a request to who makes it: a user by a token, a program by an API key."""
 
 from typing import cast
 from uuid import UUID
@@ -7,39 +7,66 @@ from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from accounts.exceptions import NotAuthenticated
-from accounts.sessions import Principal, get_principal
+from accounts import api_keys
+from accounts.exceptions import NotAuthenticated, PermissionDenied
+from accounts.principals import Member, Principal, get_member
 from accounts.tokens import Claims, read_access_token
 
 SCHEME = "Bearer"
 
 
-def find_claims(request: HttpRequest) -> Claims | None:
-    """Return the claims of the request's token, verified once; None without a token.
-
-    Raises NotAuthenticated for a token that is not valid.
-    """
-    kept: Claims | None = getattr(request, "_access_claims", None)
-    if kept is not None:
-        return kept
-    header = request.META.get("HTTP_AUTHORIZATION", "")
+def find_credential(request: HttpRequest) -> str | None:
+    """Return the token or key that a request shows, or None. Raises NotAuthenticated."""
+    header: str = request.META.get("HTTP_AUTHORIZATION", "")
+    key: str | None = request.META.get("HTTP_X_API_KEY")
+    if header and key is not None:
+        raise NotAuthenticated("Send one credential: Authorization or X-API-Key.")
+    if key is not None:
+        if not key.startswith(api_keys.PREFIX):
+            raise NotAuthenticated("The X-API-Key header does not hold an API key.")
+        return key
     if not header:
         return None
     scheme, _, token = header.partition(" ")
     if scheme.lower() != SCHEME.lower() or not token.strip():
         raise NotAuthenticated("The Authorization header is not “Bearer <access token>”.")
-    claims = read_access_token(token.strip())
+    return token.strip()
+
+
+def find_claims(request: HttpRequest) -> Claims | None:
+    """Return the claims of the request's access token, verified once; None without one.
+
+    Raises NotAuthenticated for a credential that is not valid.
+    """
+    kept: Claims | None = getattr(request, "_access_claims", None)
+    if kept is not None:
+        return kept
+    credential = find_credential(request)
+    if credential is None or credential.startswith(api_keys.PREFIX):
+        return None
+    claims = read_access_token(credential)
     request._access_claims = claims  # type: ignore[attr-defined]  # noqa: SLF001
     return claims
 
 
+def _read_principal(request: HttpRequest) -> Principal | None:
+    credential = find_credential(request)
+    if credential is not None and credential.startswith(api_keys.PREFIX):
+        return api_keys.get_key_holder(credential)
+    claims = find_claims(request)
+    return None if claims is None else get_member(claims)
+
+
 def organization_claim(request: HttpRequest) -> UUID | None:
-    """Return which organization the request's token is for, or None."""
+    """Return which organization the request's credential is for, or None."""
     try:
         claims = find_claims(request)
+        if claims is not None:
+            return claims.organization_id
+        principal = _read_principal(request)
     except NotAuthenticated:
         return None
-    return claims.organization_id if claims is not None else None
+    return principal.organization_id if principal is not None else None
 
 
 def find_principal(request: Request) -> Principal | None:
@@ -47,18 +74,26 @@ def find_principal(request: Request) -> Principal | None:
     return cast(Principal | None, request.user)
 
 
-class AccessTokenAuthentication(BaseAuthentication):
-    """DRF's question "who are you", answered by the token and the rows behind it."""
+def get_signed_in(request: Request) -> Member:
+    """Return the user who makes the request. Raises PermissionDenied for a program."""
+    principal = find_principal(request)
+    if not isinstance(principal, Member):
+        raise PermissionDenied("This is for people: an API key has no account. Sign in.")
+    return principal
 
-    def authenticate(self, request: Request) -> tuple[Principal, Claims] | None:
-        """Return the principal and the claims, or None without a credential.
+
+class AccessTokenAuthentication(BaseAuthentication):
+    """DRF's question "who are you", answered by the credential and the rows behind it."""
+
+    def authenticate(self, request: Request) -> tuple[Principal, None] | None:
+        """Return the principal, or None without a credential.
 
         OPTIONS asks about the route: whatever credential comes along with it is not looked at.
         """
         if request.method == "OPTIONS":
             return None
-        claims = find_claims(request._request)  # noqa: SLF001
-        return None if claims is None else (get_principal(claims), claims)
+        principal = _read_principal(request._request)  # noqa: SLF001
+        return None if principal is None else (principal, None)
 
     def authenticate_header(self, request: Request) -> str:
         """Return what a 401 asks for."""

@@ -6,7 +6,8 @@ from django.db import transaction
 from django.dispatch import receiver
 
 from accounts.models import Membership, User
-from accounts.sessions import forget_standings, revoke_sessions
+from accounts.principals import forget_members
+from accounts.sessions import revoke_sessions
 from tenancy.lifecycle import creation_undone, organization_deleted, organization_purged
 from tenancy.models import Organization
 
@@ -14,7 +15,7 @@ from tenancy.models import Organization
 @receiver(organization_deleted)
 def sign_everybody_out(organization: Organization, **_: Any) -> None:
     """End the sessions; the memberships stay, for a restored organization."""
-    revoke_sessions(organization=organization)
+    revoke_sessions(organization=organization, reason="organization_deleted")
 
 
 @receiver(creation_undone)
@@ -37,5 +38,5 @@ def _remove_members(organization: Organization, **which: Any) -> int:
     Membership.objects.filter(organization=organization).delete()
     alone = User.objects.filter(pk__in=members, memberships=None, is_staff=False)
     alone.filter(**which).delete()
-    transaction.on_commit(forget_standings)
+    transaction.on_commit(forget_members)
     return len(members)

@@ -3,11 +3,13 @@
 TenancyError
 └── AccountsError
     ├── NotAuthenticated ─ TokenExpired, TokenRevoked, InvalidCredentials
-    ├── PermissionDenied
-    └── EmailTaken (an AlreadyExists)
+    │   └── RefreshReused, TwoFactorRequired, TwoFactorInvalid
+    ├── PermissionDenied ─ TwoFactorEnrollmentRequired
+    ├── InvitationExpired, RateLimited
+    └── EmailTaken (an AlreadyExists), LastOwner (a Conflict)
 """
 
-from tenancy.exceptions import AlreadyExists, TenancyError
+from tenancy.exceptions import AlreadyExists, Conflict, TenancyError
 
 
 class AccountsError(TenancyError):
@@ -42,11 +44,67 @@ class InvalidCredentials(NotAuthenticated):
     default_detail = "E-mail and password do not match."
 
 
+class RefreshReused(NotAuthenticated):
+    """A refresh token was used a second time: two have it, so neither is believed any more."""
+
+    code = "refresh_reused"
+    default_detail = "The refresh token was used before. The session has ended. Sign in again."
+
+
+class TwoFactorRequired(NotAuthenticated):
+    """The password was right; `extra["two_factor_token"]` is what to send along with a code."""
+
+    code = "two_factor_required"
+    default_detail = "A code of your authenticator is needed as well."
+
+
+class TwoFactorInvalid(NotAuthenticated):
+    """A wrong code, one that was used before, or one that comes too soon after a wrong one."""
+
+    code = "two_factor_invalid"
+    default_detail = "The code is not valid."
+
+
 class PermissionDenied(AccountsError):
     """Signed in, and not allowed."""
 
     code = "permission_denied"
     default_detail = "Your role does not allow this."
+
+
+class TwoFactorEnrollmentRequired(PermissionDenied):
+    """The organization requires a second factor, and this session was opened without one."""
+
+    code = "two_factor_enrollment_required"
+    default_detail = (
+        "The organization requires two factors. Set up an authenticator: "
+        "POST /api/v1/auth/two-factor/totp; or sign in again with a code."
+    )
+
+
+class InvitationExpired(AccountsError):
+    """An invitation that is too old, was revoked or was used."""
+
+    code = "invitation_expired"
+    default_detail = "The invitation is not valid any more. Ask for a new one."
+
+
+class RateLimited(AccountsError):
+    """Too many requests for now; `retry_after` is in seconds."""
+
+    code = "rate_limited"
+    default_detail = "Too many requests."
+
+    def __init__(self, detail: str = "", *, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class LastOwner(Conflict):
+    """An organization has an owner at all times."""
+
+    code = "last_owner"
+    default_detail = "The organization would have no owner. Make another member an owner first."
 
 
 class EmailTaken(AlreadyExists):

@@ -1,11 +1,14 @@
-"""Make somebody a member of an organization: the one way in."""
+"""Who belongs to which organization: make somebody a member, and find one's memberships."""
 
 from django.db import transaction
 
+from accounts.exceptions import PermissionDenied
 from accounts.models import Membership, User
 from accounts.roles import Role
-from tenancy.exceptions import PlanLimitReached
-from tenancy.models import Organization
+from tenancy.exceptions import OrganizationDeleted, OrganizationNotFound, PlanLimitReached
+from tenancy.models import Organization, OrganizationStatus
+
+LIST_MAX_MEMBERSHIPS = 100
 
 
 def add_member(user: User, organization: Organization, role: Role) -> Membership:
@@ -28,3 +31,34 @@ def add_member(user: User, organization: Organization, role: Role) -> Membership
                 extra={"limit": limit, "used": used, "name": "members"},
             )
         return Membership.objects.create(user=user, organization=organization, role=role)
+
+
+def memberships_of(user: User) -> list[Membership]:
+    """Return a user's memberships, the oldest first; at most `LIST_MAX_MEMBERSHIPS`."""
+    rows = user.memberships.select_related("organization", "user")
+    return list(rows.exclude(organization__status=OrganizationStatus.PURGED)[:LIST_MAX_MEMBERSHIPS])
+
+
+def choose_membership(user: User, organization: str | None) -> Membership:
+    """Return a user's membership in the organization that is named by slug or id, or the first.
+
+    A deleted organization is only for an owner who names it: so they can restore it. Raises
+    PermissionDenied, OrganizationNotFound or OrganizationDeleted.
+    """
+    memberships = memberships_of(user)
+    if not memberships:
+        raise PermissionDenied("You are a member of no organization.")
+    wanted = [
+        membership
+        for membership in memberships
+        if organization in {None, membership.organization.slug, str(membership.organization_id)}
+    ]
+    if not wanted:
+        raise OrganizationNotFound
+    for membership in wanted:
+        is_deleted = membership.organization.status == OrganizationStatus.DELETING
+        if not is_deleted or (organization is not None and membership.role == Role.OWNER):
+            return membership
+    raise OrganizationDeleted(
+        hint="Until it is purged an owner can sign in by naming the organization, and restore it."
+    )

@@ -12,11 +12,14 @@ class Role(models.TextChoices):
     VIEWER = "viewer"
 
 
-# What an endpoint may declare without naming a permission of a role.
+# What an endpoint may declare without naming a permission of a role: anybody at all; or any user
+# who is signed in, in whatever role, because it concerns nobody but themselves.
 PUBLIC = "public"
+SIGNED_IN = "signed_in"
 
 _EVERYBODY = frozenset(Role)
 _ADMINS = frozenset({Role.OWNER, Role.ADMIN})
+_OWNERS = frozenset({Role.OWNER})
 
 PERMISSIONS: dict[str, frozenset[Role]] = {
     "documents.read": _EVERYBODY,
@@ -25,10 +28,21 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "operations.read": _ADMINS,
     "organization.read": _EVERYBODY,
     "organization.update": _ADMINS,
-    "organization.delete": frozenset({Role.OWNER}),
+    "organization.delete": _OWNERS,
+    "members.read": _EVERYBODY,
+    "members.manage": _ADMINS,
+    "owners.manage": _OWNERS,
+    "ownership.transfer": _OWNERS,
+    "keys.manage": _ADMINS,
+    "audit.read": _ADMINS,
 }
 
 
 def allows(role: str, permission: str) -> bool:
     """Return whether a role has a permission; an unknown permission is nobody's."""
     return role in PERMISSIONS.get(permission, frozenset())
+
+
+def permissions_of(role: str) -> list[str]:
+    """Return every permission of a role, sorted."""
+    return sorted(name for name in PERMISSIONS if allows(role, name))

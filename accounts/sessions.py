@@ -1,8 +1,4 @@
-"""Open, check and end sessions.
-
-What a request may do is read from the rows, through a cache of at most `ACCOUNTS_ROW_TTL`: so a
-change of role, a removal or a revocation bites within that time everywhere, and at once here.
-"""
+"""Open and end sessions. `accounts.principals` reads what a session is worth."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +6,16 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.exceptions import TokenRevoked
 from accounts.models import Membership, Session
-from accounts.tokens import Claims
-from tenancy.caching import AgedCache
+from accounts.principals import Member, forget_members
+from tenancy.audit import record_event
+from tenancy.models import Organization
 
-CACHE_MAX_STANDINGS = 20_000
 USER_AGENT_MAX_CHARACTERS = 200
+LIST_MAX_SESSIONS = 200
 
 
 @dataclass(frozen=True)
@@ -29,76 +26,45 @@ class Device:
     address: str | None = None
 
 
-@dataclass(frozen=True)
-class Principal:
-    """Who makes a request: what DRF calls the user."""
-
-    user_id: UUID
-    organization_id: UUID
-    membership_id: UUID
-    session_id: UUID
-    role: str
-    is_authenticated: bool = True
-
-    @property
-    def actor(self) -> str:
-        """Return the name for the audit and `_meta.by`."""
-        return f"user:{self.user_id}"
-
-
-def open_session(membership: Membership, device: Device) -> Session:
-    """Open a session for a user in one organization."""
+def open_session(membership: Membership, device: Device, *, methods: str = "pwd") -> Session:
+    """Open a session for a user in one organization; `methods` say how they proved who they are."""
+    now = timezone.now()
     return Session.objects.create(
         user_id=membership.user_id,
         organization_id=membership.organization_id,
+        methods=methods,
         user_agent=device.user_agent[:USER_AGENT_MAX_CHARACTERS],
         address=device.address,
-        expires_at=timezone.now() + settings.ACCOUNTS_SESSION_LIFETIME,
+        last_seen_at=now,
+        expires_at=now + settings.ACCOUNTS_SESSION_LIFETIME,
     )
 
 
-def revoke_sessions(**which: Any) -> int:
-    """End the sessions that match, such as `user=...` or `organization=...`. Return how many."""
-    ended = Session.objects.filter(revoked_at=None, **which).update(revoked_at=timezone.now())
-    transaction.on_commit(forget_standings)
+def revoke_sessions(*, reason: str = "revoked", but: Session | None = None, **which: Any) -> int:
+    """End the sessions that match, such as `user=...` or `organization=...`. Return how many.
+
+    `but` is one to be kept: that of whoever asks.
+    """
+    chosen = Session.objects.filter(revoked_at=None, **which)
+    if but is not None:
+        chosen = chosen.exclude(pk=but.pk)
+    ended = chosen.update(revoked_at=timezone.now(), revoked_for=reason)
+    transaction.on_commit(forget_members)
     return ended
 
 
-def _read_principal(claims: Claims) -> Principal | None:
-    now = timezone.now()
-    found = Membership.objects.filter(
-        pk=claims.membership_id,
-        user_id=claims.user_id,
-        organization_id=claims.organization_id,
-        epoch=claims.membership_epoch,
-        user__is_active=True,
-        user__sessions__pk=claims.session_id,
-        user__sessions__organization_id=claims.organization_id,
-        user__sessions__revoked_at=None,
-        user__sessions__expires_at__gt=now,
-    ).exclude(organization__status="purged")
-    role = found.values_list("role", flat=True).first()
-    if role is None:
-        return None
-    return Principal(
-        claims.user_id, claims.organization_id, claims.membership_id, claims.session_id, role
-    )
+def open_sessions_of(user_id: UUID) -> list[Session]:
+    """Return a user's open sessions, the one seen last first; at most `LIST_MAX_SESSIONS`."""
+    rows = Session.objects.filter(user=user_id, revoked_at=None, expires_at__gt=timezone.now())
+    newest = Coalesce("last_seen_at", "created_at").desc()
+    return list(rows.select_related("organization").order_by(newest, "-pk")[:LIST_MAX_SESSIONS])
 
 
-# What was refused is not kept: a credential that becomes good again is good at once.
-_standings: AgedCache[Claims, Principal] = AgedCache(
-    _read_principal, max_entries=CACHE_MAX_STANDINGS
-)
-
-
-def get_principal(claims: Claims) -> Principal:
-    """Return who the claims stand for now, or raise TokenRevoked."""
-    principal = _standings.find(claims, settings.ACCOUNTS_ROW_TTL)
-    if principal is None:
-        raise TokenRevoked
-    return principal
-
-
-def forget_standings() -> None:
-    """Make this process read the rows again."""
-    _standings.clear()
+def end_sessions(member: Member, **which: Any) -> int:
+    """End sessions of a user by their own wish, and record it. Return how many."""
+    with transaction.atomic():
+        ended = revoke_sessions(user=member.user_id, reason="logout", **which)
+        if ended:
+            organization = Organization.objects.get(pk=member.organization_id)
+            record_event(organization, "session.ended", by=member.actor, sessions=ended)
+    return ended

@@ -1,4 +1,4 @@
-"""Sign up and sign in."""
+"""Sign up; and change one's own account."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,29 +7,19 @@ from dataclasses import dataclass
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
-from accounts.exceptions import EmailTaken, InvalidCredentials, PermissionDenied
+from accounts.exceptions import EmailTaken
+from accounts.login import SignedIn, sign_in
 from accounts.memberships import add_member
-from accounts.models import EMAIL_MAX_CHARACTERS, Membership, Session, User, normalize_email
-from accounts.passwords import check_new_password, hash_password, matches
+from accounts.models import EMAIL_MAX_CHARACTERS, Membership, User, normalize_email
+from accounts.passwords import check_new_password, hash_password
 from accounts.roles import Role
-from accounts.sessions import Device, open_session, revoke_sessions
-from accounts.tokens import make_access_token
+from accounts.sessions import Device, revoke_sessions
 from tenancy.audit import record_event
-from tenancy.exceptions import FieldError, OrganizationDeleted, ValidationFailed
+from tenancy.exceptions import FieldError, ValidationFailed
 from tenancy.lifecycle import create_organization
-from tenancy.models import Organization, OrganizationStatus
+from tenancy.models import Organization
 from tenancy.names import clean_name, slug_of
-
-
-@dataclass(frozen=True)
-class SignedIn:
-    """A session that was just opened, and its first access token."""
-
-    session: Session
-    membership: Membership
-    access_token: str
 
 
 def check_email(email: str, *, pointer: str = "/email") -> str:
@@ -83,61 +73,6 @@ def _one_user_for_an_address(pointer: str) -> Iterator[None]:
     except IntegrityError as error:
         problem = FieldError(pointer, "already_exists", EmailTaken.default_detail)
         raise EmailTaken(errors=[problem]) from error
-
-
-def sign_in(user: User, membership: Membership, device: Device) -> SignedIn:
-    """Open a session in an organization."""
-    with transaction.atomic():
-        session = open_session(membership, device)
-        User.objects.filter(pk=user.pk).update(last_login=timezone.now())
-    return SignedIn(session, membership, make_access_token(session, membership))
-
-
-def log_in(email: str, password: str, *, organization: str | None, device: Device) -> SignedIn:
-    """Sign a user in to one of their organizations: the named one, or the first.
-
-    `organization` is a slug or an id. Raises InvalidCredentials, whatever of it is wrong, or
-    OrganizationDeleted.
-    """
-    user = User.objects.filter(email=normalize_email(email)).first()
-    if not matches(password, user) or user is None or not user.is_active:
-        raise InvalidCredentials
-    membership = _choose_membership(user, organization)
-    with transaction.atomic():
-        _check_unchanged(user)
-        return sign_in(user, membership, device)
-
-
-def _check_unchanged(user: User) -> None:
-    """Raise unless the password still is the one that was checked: that took its time."""
-    same = User.objects.select_for_update().filter(
-        pk=user.pk, password=user.password, is_active=True
-    )
-    if not same.exists():
-        raise InvalidCredentials
-
-
-def memberships_of(user: User) -> list[Membership]:
-    """Return a user's memberships, the oldest first; at most 100."""
-    rows = user.memberships.select_related("organization")
-    return list(rows.exclude(organization__status=OrganizationStatus.PURGED)[:100])
-
-
-def _choose_membership(user: User, organization: str | None) -> Membership:
-    memberships = memberships_of(user)
-    if not memberships:
-        raise PermissionDenied("You are a member of no organization.")
-    wanted = [
-        membership
-        for membership in memberships
-        if organization in {None, membership.organization.slug, str(membership.organization_id)}
-    ]
-    if not wanted:
-        raise InvalidCredentials
-    for membership in wanted:
-        if membership.organization.status != OrganizationStatus.DELETING:
-            return membership
-    raise OrganizationDeleted
 
 
 @dataclass(frozen=True)

@@ -42,8 +42,9 @@ def _create(name: str, kind: Any) -> Any:
 
 
 def _token(organization: Any) -> str:
+    from accounts.login import sign_in
     from accounts.models import Membership
-    from accounts.signup import Device, sign_in
+    from accounts.sessions import Device
     from tenancy.access import with_collection
 
     with_collection(organization.pk, "main", lambda each: each.insert(DOCUMENT), by="command:bench")

@@ -47,6 +47,9 @@ STATUS: dict[type[Exception], int] = {
     tenancy.QueryTimeout: 504,
     accounts.NotAuthenticated: 401,
     accounts.PermissionDenied: 403,
+    accounts.InvitationExpired: 410,
+    accounts.RateLimited: 429,
+    tenancy.IdempotencyKeyReused: 422,
 }
 # What Django and DRF raise themselves, by the code it gets here.
 FOREIGN: dict[type[Exception], tuple[int, str, str]] = {
@@ -131,6 +134,8 @@ def _headers(body: dict[str, Any], error: Exception | None) -> dict[str, str]:
         headers["WWW-Authenticate"] = f'Bearer realm="tenantry", error="{body["code"]}"'
     if body["status"] == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(error, accounts.RateLimited):
+        headers["Retry-After"] = str(error.retry_after)
     if body["status"] == 412 and "current" in body:
         headers["ETag"] = body["current"]
     return headers

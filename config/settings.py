@@ -4,40 +4,12 @@ README.md lists them. `tenancy/checks.py` names what is wrong with a value.
 """
 
 import base64
-import logging
 import os
 import secrets
-import tempfile
-import warnings
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
-
-FALSE_STRINGS = ("false", "off", "no", "n", "0", "")
-
-
-class _Environment(environ.Env):
-    """The environment; a value that cannot be read is named in the error."""
-
-    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().get_value(var, *args, **kwargs)
-        except (ValueError, TypeError) as error:
-            raise ImproperlyConfigured(f"{var} cannot be “{os.environ.get(var)}”.") from error
-
-    def bool(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        given = os.environ.get(var, "").lower()
-        if given not in (*self.BOOLEAN_TRUE_STRINGS, *FALSE_STRINGS):
-            raise ImproperlyConfigured(f"{var} is true or false, not “{os.environ[var]}”.")
-        return super().bool(var, *args, **kwargs)
-
-
-env = _Environment()  # type: ignore[no-untyped-call]
-BASE_DIR = Path(__file__).resolve().parent.parent
-environ.Env.read_env(BASE_DIR / ".env")
+from config.environment import BASE_DIR, databases, env, kept_secret, log_level, make_home
 
 VERSION = "0.1.0"
 TENANTRY_HOME = Path(env.str("TENANTRY_HOME", str(BASE_DIR / "var"))).resolve()
@@ -49,38 +21,18 @@ TENANTRY_HOST: str = env.str("TENANTRY_HOST", "127.0.0.1")
 TENANTRY_PROCESSES: int = env.int("TENANTRY_PROCESSES", 1)
 TENANTRY_THREADS: int = env.int("TENANTRY_THREADS", 8)
 
-
-def _make_home() -> None:
-    try:
-        TENANTRY_HOME.mkdir(mode=0o700, parents=True, exist_ok=True)  # password hashes
-    except OSError as error:
-        raise ImproperlyConfigured(
-            f"TENANTRY_HOME {TENANTRY_HOME} cannot be used: {error.strerror}."
-        ) from error
-
-
-def _kept_secret(name: str, new: str) -> str:
-    """Return a secret of this home, `new` at first: the first of several processes wins."""
-    path = TENANTRY_HOME / name
-    if not path.exists():
-        descriptor, draft = tempfile.mkstemp(dir=TENANTRY_HOME)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(new)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            os.unlink(draft)
-    return path.read_text().strip()
-
-
 # --- Django -------------------------------------------------------------------------------------
-_make_home()
-SECRET_KEY: str = env.str("SECRET_KEY", "") or _kept_secret("secret_key", secrets.token_urlsafe(64))
+make_home(TENANTRY_HOME)
+SECRET_KEY: str = env.str("SECRET_KEY", "") or kept_secret(
+    TENANTRY_HOME / "secret_key", secrets.token_urlsafe(64)
+)
+# What was signed with one of these is still believed, until they are taken away.
+SECRET_KEY_FALLBACKS: list[str] = env.list("SECRET_KEY_FALLBACKS", default=[])
 # The first encrypts, each decrypts; 32 bytes each, in URL-safe base64.
 FIELD_ENCRYPTION_KEYS: list[str] = env.list("FIELD_ENCRYPTION_KEYS", default=[]) or [
-    _kept_secret("field_encryption_key", base64.urlsafe_b64encode(os.urandom(32)).decode())
+    kept_secret(
+        TENANTRY_HOME / "field_encryption_key", base64.urlsafe_b64encode(os.urandom(32)).decode()
+    )
 ]
 DEBUG: bool = env.bool("DEBUG", False)
 ALLOWED_HOSTS: list[str] = env.list(
@@ -109,6 +61,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "django_otp",
     "tenancy",
     "accounts",
 ]
@@ -141,39 +94,7 @@ WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
 
-CATALOG_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
-
-
-def _catalog() -> dict[str, Any]:
-    """Return where the catalog is. A wrong value is not repeated: it may hold a password."""
-    wrong = "DATABASE_URL is postgresql://user:password@host:port/name or sqlite:///path."
-    try:
-        with warnings.catch_warnings(action="ignore"):  # they repeat the value, too
-            found = env.db_url("DATABASE_URL", f"sqlite:///{TENANTRY_HOME / 'catalog.sqlite3'}")
-    except (ValueError, ImproperlyConfigured) as error:
-        raise ImproperlyConfigured(wrong) from error
-    if found.get("ENGINE") not in CATALOG_ENGINES or not found.get("NAME"):
-        raise ImproperlyConfigured(wrong)
-    return dict(found)
-
-
-def _databases() -> dict[str, Any]:
-    catalog = _catalog()
-    if catalog["ENGINE"] == "django.db.backends.sqlite3":
-        # Several threads and processes write one file: wait for each other, start as a writer.
-        catalog.setdefault("OPTIONS", {}).update(
-            timeout=5,
-            transaction_mode="IMMEDIATE",
-            init_command="PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
-        )
-        catalog["CONN_MAX_AGE"] = None
-    else:
-        catalog.setdefault("CONN_MAX_AGE", 60)
-        catalog["CONN_HEALTH_CHECKS"] = True
-    return {"default": catalog}
-
-
-DATABASES = _databases()
+DATABASES = databases(TENANTRY_HOME)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
@@ -199,12 +120,6 @@ if TENANTRY_PRODUCTION:
     CSRF_COOKIE_SECURE = True
 
 
-def _log_level(name: str) -> str:
-    if name.upper() not in logging.getLevelNamesMapping():
-        raise ImproperlyConfigured(f"LOG_LEVEL is INFO, WARNING or another level, not “{name}”.")
-    return name.upper()
-
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -212,13 +127,19 @@ LOGGING = {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": _log_level(env.str("LOG_LEVEL", "WARNING"))},
+    "root": {"handlers": ["stderr"], "level": log_level("WARNING")},
     "loggers": {
-        "tenantry": {"level": _log_level(env.str("LOG_LEVEL", "INFO"))},
+        "tenantry": {"level": log_level("INFO")},
         # Every refused request is answered with a reason; it is not an event for operators.
         "django.request": {"level": "ERROR"},
     },
 }
+
+# --- Letters ------------------------------------------------------------------------------------
+vars().update(env.email_url("EMAIL_URL", "consolemail://"))
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "Tenantry <tenantry@localhost>")
+# Where people reach this service, or the application in front of it: for the links in letters.
+PUBLIC_URL: str = env.str("PUBLIC_URL", f"http://localhost:{PORT}")
 
 # --- Tenancy ------------------------------------------------------------------------------------
 MONGODB_URI: str = env.str("MONGODB_URI", "")  # empty: the embedded server's, once it runs
@@ -236,9 +157,13 @@ METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")  # empty: no metrics for anybo
 TENANCY_CLAIM_RESOLVER = "accounts.authentication.organization_claim"
 
 # --- Accounts -----------------------------------------------------------------------------------
-ACCOUNTS_ROW_TTL: float = env.float("ACCOUNTS_ROW_TTL", 5.0)
+ACCOUNTS_ROW_TTL: float = env.float("ACCOUNTS_ROW_TTL", 4.0)
 ACCOUNTS_SESSION_LIFETIME = timedelta(days=env.float("ACCOUNTS_SESSION_LIFETIME", 30))
+# A refresh token that is not used lapses; a session ends after its lifetime in any case.
+ACCOUNTS_REFRESH_LIFETIME = timedelta(days=env.float("ACCOUNTS_REFRESH_LIFETIME", 14))
+ACCOUNTS_INVITATION_LIFETIME = timedelta(days=env.float("ACCOUNTS_INVITATION_LIFETIME", 7))
 ACCOUNTS_HASHERS: int = env.int("ACCOUNTS_HASHERS", 2)
+ACCOUNTS_CODE_THROTTLE: float = env.float("ACCOUNTS_CODE_THROTTLE", 1.0)
 
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",

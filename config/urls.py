@@ -8,6 +8,7 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.api.auth import AuthViewSet
 from accounts.api.legacy import GetLegacyViewSet, ManageLegacyViewSet, SignUpLegacyViewSet
+from accounts.api.sessions import LogoutViewSet, SessionViewSet
 from config.documentation import DocumentationPage, DocumentView
 from config.home import HomeViewSet
 from tenancy.api.collections import CollectionViewSet
@@ -37,6 +38,11 @@ urlpatterns = [
     _api("metrics", HealthViewSet, "metrics", get="metrics"),
     _api("api/v1/auth/signup", AuthViewSet, "signup", post="signup"),
     _api("api/v1/auth/login", AuthViewSet, "login", post="login"),
+    _api("api/v1/auth/refresh", AuthViewSet, "refresh", post="refresh"),
+    _api("api/v1/auth/logout", LogoutViewSet, "logout", post="logout"),
+    _api("api/v1/auth/logout-all", LogoutViewSet, "logout-all", post="logout_all"),
+    _api("api/v1/auth/sessions", SessionViewSet, "sessions", get="list"),
+    _api("api/v1/auth/sessions/<str:session_id>", SessionViewSet, "session", delete="destroy"),
     _api(
         "api/v1/organization", OrganizationViewSet, "organization",
         get="retrieve", patch="partial_update", delete="destroy",

@@ -1,13 +1,73 @@
-"""The audit: who did what to an organization, written with what it records."""
+"""The audit: who did what to an organization, written with what it records.
 
+Each event carries a hash over itself and the hash before it, in one chain for each organization:
+`tenancy.audit_chain` finds what was changed, removed or put in later.
+"""
+
+import hashlib
+import json
+import secrets
 from typing import Any
 
-from tenancy.models import AuditEvent, Organization
+from django.db import transaction
+from django.utils import timezone
+
+from tenancy.context import current_origin
+from tenancy.models import AuditChain, AuditEvent, Organization
+
+SALT_BYTES = 16
 
 
-def record_event(organization: Organization, action: str, *, by: str, **details: Any) -> None:
-    """Add an event. Call it in the transaction of the change that it records.
+def record_event(
+    organization: Organization | None, action: str, *, by: str, **details: Any
+) -> None:
+    """Add an event. Call it in the transaction of the change that it records, as its last part.
 
-    `by` is an actor: `user:<id>`, `key:<id>` or `command:<name>`.
+    `by` is an actor: `user:<id>`, `key:<id>` or `command:<name>`. Without an organization the
+    event is one of the service. The chain is locked until the transaction ends: whoever takes
+    other locks after this one risks a deadlock.
     """
-    AuditEvent.objects.create(organization=organization, action=action, actor=by, details=details)
+    origin = current_origin()
+    salt = secrets.token_hex(SALT_BYTES) if origin.address else ""
+    event = AuditEvent(
+        organization=organization,
+        chain=str(organization.pk) if organization else AuditChain.SERVICE,
+        at=timezone.now(),
+        actor=by,
+        action=action,
+        details=json.loads(json.dumps(details, default=str)),
+        request_id=origin.request_id,
+        address=origin.address,
+        address_salt=salt,
+        address_digest=digest_of_address(origin.address, salt),
+    )
+    with transaction.atomic():
+        _append(event)
+
+
+def _append(event: AuditEvent) -> None:
+    locked = AuditChain.objects.select_for_update()
+    chain = locked.filter(key=event.chain).first()
+    if chain is None:
+        AuditChain.objects.get_or_create(key=event.chain)
+        chain = locked.get(key=event.chain)
+    event.sequence = chain.length + 1
+    event.hash = hash_of(event, chain.head)
+    event.save(force_insert=True)
+    chain.length, chain.head = event.sequence, event.hash
+    chain.save()
+
+
+def digest_of_address(address: str | None, salt: str) -> str:
+    """Return what stands for an address in the hash; nothing for none."""
+    return hashlib.sha256(f"{salt}/{address}".encode()).hexdigest() if address else ""
+
+
+def hash_of(event: AuditEvent, before: str) -> str:
+    """Return the hash of an event that follows on the one whose hash is `before`."""
+    covered = [
+        before, event.chain, event.sequence, event.at.isoformat(), event.actor, event.action,
+        event.details, event.request_id, event.address_digest,
+    ]  # fmt: skip
+    text = json.dumps(covered, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

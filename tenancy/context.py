@@ -1,4 +1,4 @@
-"""The ambient tenant: set at the edge, restored in `finally`, an argument below.
+"""The ambient tenant and the origin of a request: set at the edge, restored in `finally`.
 
 No database access: what is ambient is an id, or how to learn it when somebody asks.
 """
@@ -6,12 +6,24 @@ No database access: what is ambient is an id, or how to learn it when somebody a
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from uuid import UUID
 
 from tenancy.exceptions import Misconfigured
 
 Resolver = Callable[[], UUID | None]
 _current: ContextVar[Resolver | None] = ContextVar("tenant", default=None)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which request something is done for, and from where it came; empty outside of one."""
+
+    request_id: str = ""
+    address: str | None = None
+
+
+_origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039 -- frozen
 
 
 def find_current_tenant() -> UUID | None:
@@ -37,3 +49,18 @@ def tenant_context(tenant: UUID | Resolver | None) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def current_origin() -> Origin:
+    """Return the origin of the request that is being answered."""
+    return _origin.get()
+
+
+@contextmanager
+def origin_context(origin: Origin) -> Iterator[None]:
+    """Make an origin ambient for the block."""
+    token = _origin.set(origin)
+    try:
+        yield
+    finally:
+        _origin.reset(token)

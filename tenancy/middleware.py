@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -15,7 +16,7 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.module_loading import import_string
 
 from tenancy import catalog
-from tenancy.context import current_tenant, tenant_context
+from tenancy.context import Origin, current_tenant, origin_context, tenant_context
 
 DRAIN_MAX_BYTES = 1_048_576
 DRAIN_CHUNK_BYTES = 65_536
@@ -25,6 +26,21 @@ WELL_FORMED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 def _request_id(request: HttpRequest) -> str:
     given = request.headers.get("X-Request-Id", "")
     return given if WELL_FORMED_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def client_address(request: HttpRequest) -> str | None:
+    """Return from where a request comes: what the proxy in front says, if there is one.
+
+    A proxy adds the address it sees at the end; what stands before that, anybody could write.
+    """
+    address = request.META.get("REMOTE_ADDR") or None
+    if settings.TENANTRY_BEHIND_PROXY:
+        forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+        address = forwarded or address
+    try:
+        return str(ip_address(address)) if address else None
+    except ValueError:
+        return None
 
 
 def _drain(request: HttpRequest) -> None:
@@ -41,6 +57,8 @@ def _drain(request: HttpRequest) -> None:
 class TenantMiddleware:
     """Attach `request.request_id` and `request.tenant`, the tenant of the credential.
 
+    What a part of the product puts into `request.answer_headers` is on the answer, good or bad.
+
     The tenant is looked up when somebody asks for it, by the claim that the function named in
     `TENANCY_CLAIM_RESOLVER` finds in the request.
     """
@@ -56,8 +74,11 @@ class TenantMiddleware:
         request.tenant = SimpleLazyObject(  # type: ignore[attr-defined]
             lambda: catalog.get_tenant(current_tenant())
         )
-        with tenant_context(lambda: self._resolve_claim(request)):
+        origin = Origin(request_id, client_address(request))
+        with origin_context(origin), tenant_context(lambda: self._resolve_claim(request)):
             response = self._get_response(request)
         _drain(request)
         response["X-Request-Id"] = request_id
+        for name, value in getattr(request, "answer_headers", {}).items():
+            response[name] = value
         return response

@@ -17,10 +17,11 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from rest_framework.test import APIClient
 
+from accounts.login import sign_in
 from accounts.models import Membership, User
+from accounts.principals import forget_members
 from accounts.roles import Role
-from accounts.sessions import Device, forget_standings
-from accounts.signup import sign_in
+from accounts.sessions import Device
 from tenancy import catalog, encryption, lifecycle, usage
 from tenancy.lifecycle.clusters import add_cluster
 from tenancy.models import Cluster, Organization, Plan
@@ -89,11 +90,11 @@ def fresh_caches() -> Iterator[None]:
     """No test sees what another one cached, or counted."""
     catalog.clear_cache()
     usage.forget_changes()
-    forget_standings()
+    forget_members()
     yield
     catalog.clear_cache()
     usage.forget_changes()
-    forget_standings()
+    forget_members()
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,8 @@ def test_every_command_is_in_the_readme_and_no_other():
 
 
 def test_every_setting_is_in_the_readme_and_no_other():
-    text = (ROOT / "config" / "settings.py").read_text()
+    files = ("settings.py", "environment.py")
+    text = "".join((ROOT / "config" / name).read_text() for name in files)
     read = set(re.findall(r'env\.\w+\(\s*"(\w+)"', text))
 
     assert documented("Settings") == read - NOT_CONFIGURABLE

@@ -1,4 +1,4 @@
-"""Sign up and sign in."""
+"""Sign up, sign in, and go on with a session."""
 
 from typing import Any
 
@@ -9,18 +9,23 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema
-from accounts.api.serializers import LogIn, SignUp
+from accounts.api.serializers import LogIn, Refresh, SignUp
+from accounts.login import SignedIn, log_in
+from accounts.memberships import memberships_of
 from accounts.models import Membership, User
+from accounts.refreshing import refresh
 from accounts.roles import PUBLIC
 from accounts.sessions import Device
-from accounts.signup import SignedIn, log_in, memberships_of, sign_up
+from accounts.signup import sign_up
 from accounts.tokens import access_token_seconds
 from tenancy.api.requests import check_parameters, json_body, validated
+from tenancy.middleware import client_address
 
 
 def device_of(request: Request | HttpRequest) -> Device:
     """Return where a request comes from, for the list of sessions."""
-    return Device(request.META.get("HTTP_USER_AGENT", ""), request.META.get("REMOTE_ADDR") or None)
+    inner = request._request if isinstance(request, Request) else request  # noqa: SLF001
+    return Device(request.META.get("HTTP_USER_AGENT", ""), client_address(inner))
 
 
 def represent_user(user: User) -> dict[str, Any]:
@@ -39,13 +44,22 @@ def represent_membership(membership: Membership) -> dict[str, Any]:
     }
 
 
-def represent_sign_in(signed_in: SignedIn) -> dict[str, Any]:
-    """Return the answer to a sign-in."""
-    user = signed_in.membership.user
+def represent_tokens(signed_in: SignedIn) -> dict[str, Any]:
+    """Return the pair of tokens and how long each lives, in seconds."""
     return {
         "access_token": signed_in.access_token,
         "token_type": "bearer",
         "expires_in": access_token_seconds(),
+        "refresh_token": signed_in.refresh.token,
+        "refresh_expires_in": signed_in.refresh.expires_in,
+    }
+
+
+def represent_sign_in(signed_in: SignedIn) -> dict[str, Any]:
+    """Return the answer to a sign-in."""
+    user = signed_in.membership.user
+    return {
+        **represent_tokens(signed_in),
         "session_id": str(signed_in.session.pk),
         "user": represent_user(user),
         "organization": represent_membership(signed_in.membership),
@@ -58,7 +72,7 @@ class AuthViewSet(ViewSet):
     """Sign up and sign in: public, and blind to whatever credential is sent along."""
 
     authentication_classes = []
-    required = {"signup": PUBLIC, "login": PUBLIC}
+    required = {"signup": PUBLIC, "login": PUBLIC, "refresh": PUBLIC}
 
     @extend_schema(**schema.SIGN_UP)
     def signup(self, request: Request) -> Response:
@@ -86,5 +100,14 @@ class AuthViewSet(ViewSet):
             form["password"],
             organization=form.get("organization"),
             device=device_of(request),
+            code=form.get("code"),
         )
+        return Response(represent_sign_in(signed_in))
+
+    @extend_schema(**schema.REFRESH)
+    def refresh(self, request: Request) -> Response:
+        """Return a new pair of tokens; naming another of one's organizations switches to it."""
+        check_parameters(request)
+        form = validated(Refresh, json_body(request))
+        signed_in = refresh(form["refresh_token"], organization=form.get("organization"))
         return Response(represent_sign_in(signed_in))

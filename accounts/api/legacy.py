@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema
-from accounts.api.auth import device_of
+from accounts.api.auth import device_of, represent_tokens
 from accounts.api.legacy_input import check_names, read_given
 from accounts.api.serializers import (
     ALIASES,
@@ -19,14 +19,14 @@ from accounts.api.serializers import (
     NamedOrganization,
     NewOrganization,
 )
-from accounts.authentication import AccessTokenAuthentication, find_principal
+from accounts.authentication import AccessTokenAuthentication, find_principal, get_signed_in
 from accounts.exceptions import NotAuthenticated, PermissionDenied, TokenRevoked
+from accounts.login import log_in
 from accounts.models import Membership, User
 from accounts.passwords import check_new_password, hash_password
+from accounts.principals import Principal
 from accounts.roles import PUBLIC, Role
-from accounts.sessions import Principal
-from accounts.signup import AccountChange, check_email, log_in, sign_up
-from accounts.tokens import access_token_seconds
+from accounts.signup import AccountChange, check_email, sign_up
 from tenancy import lifecycle
 from tenancy.access import check_served
 from tenancy.api.json import JsonParser
@@ -141,9 +141,7 @@ class SignUpLegacyViewSet(LegacyViewSet):
         membership = signed_in.membership
         return Response(
             {
-                "access_token": signed_in.access_token,
-                "token_type": "bearer",
-                "expires_in": access_token_seconds(),
+                **represent_tokens(signed_in),
                 "admin_id": str(membership.user_id),
                 "organization_id": str(membership.organization_id),
                 "organization_name": membership.organization.name,
@@ -217,24 +215,33 @@ class ManageLegacyViewSet(LegacyViewSet):
         return Response(message | represent(organization) | names)
 
     def _apply(
-        self, tenant: Tenant, name: str | None, change: AccountChange, pointer: str
+        self, tenant: Tenant, name: str | None, change: AccountChange | None, pointer: str
     ) -> Organization:
         """Rename and change the account; when that fails, neither is changed."""
         organization = Organization.objects.select_related("placement").get(pk=tenant.id)
         if name is None:
-            with transaction.atomic():
-                change.apply(organization)
+            if change is not None:
+                with transaction.atomic():
+                    change.apply(organization)
             return organization
         try:
             return lifecycle.rename_organization(
-                tenant.id, name, by=self._principal.actor, on_reserve=change.apply, pointer=pointer
+                tenant.id,
+                name,
+                by=self._principal.actor,
+                pointer=pointer,
+                on_reserve=change.apply if change is not None else None,
             )
         except TenancyError:
-            change.take_back(organization)
+            if change is not None:
+                change.take_back(organization)
             raise
 
-    def _account_change(self, form: dict[str, Any]) -> AccountChange:
-        user = User.objects.filter(pk=self._principal.user_id).first()
+    def _account_change(self, form: dict[str, Any]) -> AccountChange | None:
+        """Return what changes of the account of whoever is signed in; a program has none."""
+        if not {"email", "password"} & set(form):
+            return None
+        user = User.objects.filter(pk=get_signed_in(self.request).user_id).first()
         if user is None:
             raise TokenRevoked  # gone since this process last read the rows
         email = check_email(form["email"]) if "email" in form else None

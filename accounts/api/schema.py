@@ -29,6 +29,8 @@ _SIGNED_IN = _object(
     access_token=_TEXT,
     token_type=_TEXT,
     expires_in={"type": "integer", "description": "Seconds."},
+    refresh_token=_TEXT | {"description": "Works once: the answer holds its successor."},
+    refresh_expires_in={"type": "integer", "description": "Seconds."},
     session_id=_TEXT,
     user=_object(id=_TEXT, email=_TEXT, name=_TEXT),
     organization=_MEMBERSHIP,
@@ -54,8 +56,29 @@ SIGN_UP: dict[str, Any] = {
 LOG_IN: dict[str, Any] = {
     "summary": "Sign in",
     "auth": [],
-    "request": _json(_object("email", "password", email=_TEXT, password=_TEXT, organization=_TEXT)),
-    "responses": answers(400, 401, 403, 410, 415, 422, s200=_SIGNED_IN),
+    "request": _json(
+        _object(
+            "email",
+            "password",
+            email=_TEXT,
+            password=_TEXT,
+            organization=_TEXT | {"description": "Slug or id; else the oldest membership."},
+            code=_TEXT | {"description": "Of the authenticator, or a recovery code."},
+        )
+    ),
+    "responses": answers(400, 401, 403, 410, 415, 422, 429, s200=_SIGNED_IN),
+}
+REFRESH: dict[str, Any] = {
+    "summary": "Get new tokens for a refresh token",
+    "auth": [],
+    "request": _json(
+        _object(
+            "refresh_token",
+            refresh_token=_TEXT,
+            organization=_TEXT | {"description": "Slug or id of another of one's organizations."},
+        )
+    ),
+    "responses": answers(400, 401, 404, 410, 415, 422, 429, s200=_SIGNED_IN),
 }
 
 _LEGACY_FIELDS = dict.fromkeys(
@@ -126,6 +149,9 @@ LEGACY_LOGIN: dict[str, Any] = {
     ),
     "responses": answers(
         400, 401, 403, 410, 415, 422,
-        s200=_object("access_token", access_token=_TEXT, token_type=_TEXT, admin_id=_TEXT),
+        s200=_object(
+            "access_token",
+            **dict.fromkeys(("access_token", "refresh_token", "token_type", "admin_id"), _TEXT),
+        ),
     ),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from tenancy.api.requests import StrictSerializer
 from tenancy.api.serializers import NameField
 
 TEXT_MAX_INPUT = 1_000
+CODE_MAX_INPUT = 64
 # The other names that the compatibility routes have for a field.
 ALIASES = {
     "admin_email": "email",
@@ -48,6 +49,14 @@ class LogIn(StrictSerializer):
 
     email = TextField(max_length=TEXT_MAX_INPUT)
     password = SecretField()
+    organization = TextField(max_length=100, required=False)
+    code = TextField(max_length=CODE_MAX_INPUT, required=False)
+
+
+class Refresh(StrictSerializer):
+    """What POST /auth/refresh takes; `organization` is a slug or an id."""
+
+    refresh_token = TextField(max_length=TEXT_MAX_INPUT)
     organization = TextField(max_length=100, required=False)
 
 

@@ -82,6 +82,7 @@ _PROBLEM_TITLES = {
     413: "The body or document is too large.",
     415: "The body is not application/json.",
     422: "Fields are missing or not valid; `errors` points at them.",
+    429: "Too many requests: wait `Retry-After` seconds.",
     503: "Not now: wait `Retry-After` seconds. After `outcome_unknown` a write may have happened.",
 }
 

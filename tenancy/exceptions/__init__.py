@@ -3,11 +3,12 @@
     TenancyError
     ├── InvalidInput ─ ValidationFailed ─ InvalidName
     │   ├── MalformedJson, InvalidParameter ─ UnknownParameter, CursorInvalid, InvalidId
-    │   └── InvalidDocument ─ TypeNotAllowed, PayloadTooLarge
+    │   ├── InvalidDocument ─ TypeNotAllowed, PayloadTooLarge
+    │   └── IdempotencyKeyReused
     ├── NotFound ─ OrganizationNotFound, CollectionNotFound, DocumentNotFound, OperationNotFound
     ├── Conflict ─ AlreadyExists ─ NameTaken
     │   └── OperationRunning, PreconditionFailed, RevisionConflict, NotDeleted,
-    │       NotCancellable
+    │       NotCancellable, IdempotencyInProgress
     ├── NotServed ─ OrganizationSuspended, OrganizationDeleted
     ├── PlanLimitReached, PlacementUnsupported
     ├── Unavailable ─ TenantBusy ─ StalePlacement ─ Overslept
@@ -21,6 +22,7 @@ What it means in HTTP is written in one place, `config/problems.py`.
 
 from tenancy.exceptions.invalid_input import (
     CursorInvalid,
+    IdempotencyKeyReused,
     InvalidDocument,
     InvalidId,
     InvalidInput,
@@ -54,6 +56,7 @@ from tenancy.exceptions.refusals import (
     CollectionNotFound,
     Conflict,
     DocumentNotFound,
+    IdempotencyInProgress,
     NameTaken,
     NotCancellable,
     NotDeleted,
@@ -84,6 +87,8 @@ __all__ = [
     "Defect",
     "DocumentNotFound",
     "FieldError",
+    "IdempotencyInProgress",
+    "IdempotencyKeyReused",
     "InvalidDocument",
     "InvalidId",
     "InvalidInput",

@@ -69,6 +69,13 @@ class TypeNotAllowed(InvalidDocument):
     default_detail = "The document holds a type that is not accepted."
 
 
+class IdempotencyKeyReused(InvalidInput):
+    """The `Idempotency-Key` was sent with another request before."""
+
+    code = "idempotency_key_reused"
+    default_detail = "This Idempotency-Key was used for another request. Take a new one."
+
+
 class PayloadTooLarge(InvalidDocument):
     """A body or document over its limit in bytes."""
 

@@ -113,6 +113,13 @@ class NotDeleted(Conflict):
     default_detail = "The organization is not deleted, or can no longer be restored."
 
 
+class IdempotencyInProgress(Conflict):
+    """The request with this `Idempotency-Key` is being answered right now."""
+
+    code = "idempotency_in_progress"
+    default_detail = "A request with this Idempotency-Key is being answered. Try again in a moment."
+
+
 class NotCancellable(Conflict):
     """The operation has ended, has taken effect already, or is of a kind that is too short."""
 

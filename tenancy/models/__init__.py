@@ -13,14 +13,16 @@ from tenancy.models.organizations import (
     Placement,
     SlugReservation,
 )
-from tenancy.models.records import AuditEvent, ErasureRecord
+from tenancy.models.records import AuditChain, AuditEvent, ErasureRecord, IdempotencyRecord
 
 __all__ = [
     "OPEN",
+    "AuditChain",
     "AuditEvent",
     "Cluster",
     "Collection",
     "ErasureRecord",
+    "IdempotencyRecord",
     "Index",
     "Operation",
     "OperationQuerySet",

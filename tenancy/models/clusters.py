@@ -58,6 +58,8 @@ class Plan(models.Model):
     max_bytes = models.PositiveBigIntegerField(null=True, blank=True)
     max_members = models.PositiveIntegerField(null=True, blank=True)
     requests_per_minute = models.PositiveIntegerField(null=True, blank=True)
+    # So many of them within one second, at most.
+    burst = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
         ordering = ["code"]

@@ -49,6 +49,10 @@ class Organization(models.Model):
     pause_from = models.DateTimeField(null=True, blank=True)
     pause_until = models.DateTimeField(null=True, blank=True)
     purge_after = models.DateTimeField(null=True, blank=True)
+    # Asked of every member before anything else is served; `accounts` is who asks.
+    two_factor_required = models.BooleanField(default=False)
+    # What the organization's clients keep about it: plain JSON, of no meaning here.
+    settings = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

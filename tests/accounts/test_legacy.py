@@ -8,7 +8,7 @@ from django.urls import resolve
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from accounts.sessions import forget_standings
+from accounts.principals import forget_members
 from tenancy import lifecycle
 from tenancy.models import Operation, Organization
 from tenancy.operations import resume_operations
@@ -217,6 +217,8 @@ def test_login_answers_with_the_fields_of_old(acme, nobody):
     body = login("Alice@EXAMPLE.com").json()
 
     assert body.pop("access_token")
+    assert body.pop("refresh_token")
+    assert 0 < body.pop("refresh_expires_in") <= 14 * 24 * 3600
     assert body == {
         "token_type": "bearer",
         "expires_in": 600,
@@ -293,7 +295,7 @@ def test_missing_or_malformed_token_is_401(acme, nobody, method, path, header):
 
 def test_token_whose_user_is_gone_is_401(acme, alice):
     User.objects.filter(email="alice@example.com").delete()
-    forget_standings()
+    forget_members()
 
     assert_problem(alice.put("/org/update", {"new_name": "X"}), 401, "token_revoked")
 

@@ -10,17 +10,16 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.exceptions import TokenRevoked
+from accounts.login import sign_in
 from accounts.models import Membership, Session, User
+from accounts.principals import forget_members, get_member
 from accounts.roles import Role
 from accounts.sessions import (
     USER_AGENT_MAX_CHARACTERS,
     Device,
-    forget_standings,
-    get_principal,
     open_session,
     revoke_sessions,
 )
-from accounts.signup import sign_in
 from accounts.tokens import read_access_token
 from tenancy import lifecycle
 from tests.conftest import ACTOR
@@ -87,7 +86,7 @@ def test_change_of_the_rows_ends_the_old_token(acme, end):
     assert bob.get(ORGANIZATION).status_code == 200
 
     end(acme)
-    forget_standings()
+    forget_members()
 
     assert_revoked(bob.get(ORGANIZATION))
     assert_revoked(bob.post(DOCUMENTS, {"n": 1}))
@@ -118,7 +117,7 @@ def test_session_for_one_organization_opens_no_other(acme, globex):
 def test_role_in_the_token_is_not_believed(acme, bob):
     assert bob.post(DOCUMENTS, {"n": 1}).status_code == 201
     membership_of(acme, "bob").update(role=Role.VIEWER)  # the same epoch: the token still holds
-    forget_standings()
+    forget_members()
 
     answer = bob.post(DOCUMENTS, {"n": 2})
 
@@ -129,7 +128,7 @@ def test_role_in_the_token_is_not_believed(acme, bob):
 def test_promotion_needs_no_new_token(acme, vera):
     assert vera.post(DOCUMENTS, {"n": 1}).status_code == 403
     membership_of(acme, "vera").update(role=Role.EDITOR)
-    forget_standings()
+    forget_members()
 
     assert vera.post(DOCUMENTS, {"n": 1}).status_code == 201
 
@@ -233,8 +232,8 @@ def test_standing_is_read_in_one_query(acme, bob, django_assert_num_queries):
     claims = claims_of(bob)
 
     with django_assert_num_queries(1):
-        principal = get_principal(claims)
-        assert get_principal(claims) is principal
+        principal = get_member(claims)
+        assert get_member(claims) is principal
 
     assert principal.role == "editor"
     assert principal.actor == f"user:{acme.users['bob'].pk}"
@@ -244,11 +243,11 @@ def test_refusal_is_read_again_each_time(acme, bob):
     claims = claims_of(bob)
     membership_of(acme, "bob").update(epoch=2)
     with pytest.raises(TokenRevoked):
-        get_principal(claims)
+        get_member(claims)
 
     membership_of(acme, "bob").update(epoch=1)
 
-    assert get_principal(claims).role == "editor"
+    assert get_member(claims).role == "editor"
 
 
 def test_session_remembers_the_device_within_bounds(acme):

@@ -8,12 +8,12 @@ import pytest
 from django.contrib.auth import hashers
 from django.contrib.auth.hashers import check_password, identify_hasher
 
-from accounts import passwords, signup
+from accounts import login, passwords, signup
 from accounts.exceptions import InvalidCredentials
+from accounts.login import log_in
 from accounts.models import Membership, Session, User
 from accounts.roles import Role
 from accounts.sessions import Device
-from accounts.signup import log_in
 from tenancy import lifecycle
 from tenancy.models import AuditEvent, Operation, Organization
 from tests.conftest import ACTOR, PASSWORD, make_cast
@@ -77,7 +77,10 @@ def test_signup_makes_the_organization_its_collection_and_one_owner(mongo, nobod
     assert "org_umbrella" in mongo.list_collection_names()
     assert [(row.user, row.role) for row in Membership.objects.all()] == [(user, Role.OWNER)]
     assert (user.is_staff, user.is_superuser, user.is_active) == (False, False, True)
-    assert AuditEvent.objects.get().actor == f"user:{user.pk}"
+    assert [(event.action, event.actor) for event in AuditEvent.objects.order_by("sequence")] == [
+        ("organization.created", f"user:{user.pk}"),
+        ("session.opened", f"user:{user.pk}"),
+    ]
 
 
 def test_token_of_a_signup_works_at_once(mongo, nobody):
@@ -395,7 +398,7 @@ def test_login_that_overlaps_a_change_of_password_opens_no_session(acme, monkeyp
         signup.AccountChange(alice, None, "other").apply(acme.organization)
         return True
 
-    monkeypatch.setattr(signup, "matches", change_meanwhile)
+    monkeypatch.setattr(login, "matches", change_meanwhile)
 
     with pytest.raises(InvalidCredentials):
         log_in("alice@example.com", PASSWORD, organization=None, device=Device())

@@ -4,8 +4,8 @@ import pytest
 from django.utils.dateparse import parse_datetime
 
 from accounts.models import Membership
+from accounts.principals import forget_members
 from accounts.roles import Role
-from accounts.sessions import forget_standings
 from tenancy import lifecycle
 from tenancy.models import AuditEvent, Operation, Organization, OrganizationStatus
 from tests.conftest import ACTOR
@@ -21,7 +21,7 @@ def adam(acme):
     """Vera, as an admin."""
     rows = Membership.objects.filter(user=acme.users["vera"])
     rows.update(role=Role.ADMIN)
-    forget_standings()
+    forget_members()
     return acme.client("vera")
 
 

@@ -1,4 +1,4 @@
-"""Users, their memberships in organizations, and the sessions they have open."""
+"""Users, and their memberships in organizations."""
 
 import unicodedata
 import uuid
@@ -105,24 +105,3 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} ({self.role})"
-
-
-class Session(models.Model):
-    """A sign-in on one device. An access token is worth what its session is."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sessions")
-    organization = models.ForeignKey(
-        Organization, on_delete=models.CASCADE, related_name="sessions"
-    )
-    user_agent = models.CharField(max_length=200, blank=True)
-    address = models.GenericIPAddressField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-created_at"]
-
-    def __str__(self) -> str:
-        return f"{self.user}, {self.created_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,118 @@
+"""Who makes a request: what DRF calls the user.
+
+What a principal may do is read from the rows, through a cache of at most `ACCOUNTS_ROW_TTL`: so a
+change of role, a removal or a revocation bites within that time everywhere, and at once here.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from accounts.exceptions import TokenRevoked
+from accounts.models import Membership
+from accounts.roles import allows
+from accounts.tokens import Claims
+from tenancy.caching import AgedCache
+
+CACHE_MAX_STANDINGS = 20_000
+SECOND_FACTOR = "otp"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Somebody or something that acts in one organization.
+
+    `collections`, when set, are the only ones it may touch.
+    """
+
+    organization_id: UUID
+    role: str
+    is_authenticated: bool = True
+    lacks_second_factor: bool = False
+    scopes: frozenset[str] | None = None
+    collections: frozenset[str] | None = None
+
+    @property
+    def actor(self) -> str:
+        """Return the name for the audit and `_meta.by`."""
+        raise NotImplementedError
+
+    def may(self, permission: str) -> bool:
+        """Return whether its role, and its scopes if it has any, allow this."""
+        in_scope = self.scopes is None or permission in self.scopes
+        return in_scope and allows(self.role, permission)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member(Principal):
+    """A user who is signed in, in one of their organizations."""
+
+    user_id: UUID
+    membership_id: UUID
+    session_id: UUID
+
+    @property
+    def actor(self) -> str:
+        """Return `user:<id>`."""
+        return f"user:{self.user_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyHolder(Principal):
+    """A program that shows an API key of its organization."""
+
+    key_id: UUID
+
+    @property
+    def actor(self) -> str:
+        """Return `key:<id>`."""
+        return f"key:{self.key_id}"
+
+
+def _read_member(claims: Claims) -> Member | None:
+    found = (
+        Membership.objects.filter(
+            pk=claims.membership_id,
+            user_id=claims.user_id,
+            organization_id=claims.organization_id,
+            epoch=claims.membership_epoch,
+            user__is_active=True,
+            user__sessions__pk=claims.session_id,
+            user__sessions__organization_id=claims.organization_id,
+            user__sessions__revoked_at=None,
+            user__sessions__expires_at__gt=timezone.now(),
+        )
+        .exclude(organization__status="purged")
+        .values_list("role", "organization__two_factor_required", "user__sessions__methods")
+        .first()
+    )
+    if found is None:
+        return None
+    role, needs_two, methods = found
+    return Member(
+        claims.organization_id,
+        role,
+        lacks_second_factor=needs_two and SECOND_FACTOR not in methods.split(),
+        user_id=claims.user_id,
+        membership_id=claims.membership_id,
+        session_id=claims.session_id,
+    )
+
+
+# What was refused is not kept: a credential that becomes good again is good at once.
+_members: AgedCache[Claims, Member] = AgedCache(_read_member, max_entries=CACHE_MAX_STANDINGS)
+
+
+def get_member(claims: Claims) -> Member:
+    """Return who the claims stand for now, or raise TokenRevoked."""
+    member = _members.find(claims, settings.ACCOUNTS_ROW_TTL)
+    if member is None:
+        raise TokenRevoked
+    return member
+
+
+def forget_members() -> None:
+    """Make this process read the rows again."""
+    _members.clear()

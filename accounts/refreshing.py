@@ -1,0 +1,43 @@
+"""Go on with a session: new tokens for a refresh token, in this organization or another."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import refresh_tokens
+from accounts.exceptions import TokenRevoked
+from accounts.login import SignedIn
+from accounts.memberships import choose_membership
+from accounts.models import Membership, Session
+from accounts.principals import forget_members
+from accounts.tokens import make_access_token
+from tenancy.exceptions import OrganizationNotFound
+
+
+def refresh(token: str, *, organization: str | None = None) -> SignedIn:
+    """Return new tokens of the session; naming another of one's organizations switches to it.
+
+    Nothing is used up when it raises: OrganizationNotFound, OrganizationDeleted, or what
+    `refresh_tokens.get_session` raises.
+    """
+    session = refresh_tokens.get_session(token)
+    membership = _membership(session, organization)
+    with transaction.atomic():
+        issued = refresh_tokens.rotate(session, token)
+        if session.organization_id != membership.organization_id:
+            session.organization = membership.organization
+            transaction.on_commit(forget_members)
+        session.last_seen_at = timezone.now()
+        session.save(update_fields=["organization", "last_seen_at"])
+    return SignedIn(session, membership, make_access_token(session, membership), issued)
+
+
+def _membership(session: Session, organization: str | None) -> Membership:
+    if not session.user.is_active:
+        raise TokenRevoked
+    named = organization if organization is not None else str(session.organization_id)
+    try:
+        return choose_membership(session.user, named)
+    except OrganizationNotFound:
+        if organization is None:
+            raise TokenRevoked from None  # a member no more
+        raise
