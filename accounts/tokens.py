@@ -10,6 +10,7 @@ from rest_framework_simplejwt.tokens import AccessToken
 
 from accounts.exceptions import NotAuthenticated, TokenExpired
 from accounts.models import Membership, Session
+from accounts.signing import SigningBackend, signing_backend
 
 TOKEN_MAX_CHARACTERS = 2_048
 WHOLE_NUMBERS = ("ep", "iat", "nbf", "exp")
@@ -26,6 +27,14 @@ class Claims:
     membership_epoch: int
 
 
+class SignedToken(AccessToken):
+    """simplejwt's access token, signed with the keys there are now."""
+
+    def get_token_backend(self) -> SigningBackend:
+        """Return the codec."""
+        return signing_backend()
+
+
 def access_token_seconds() -> int:
     """Return how long an access token lives."""
     return int(api_settings.ACCESS_TOKEN_LIFETIME.total_seconds())
@@ -33,7 +42,7 @@ def access_token_seconds() -> int:
 
 def make_access_token(session: Session, membership: Membership) -> str:
     """Return a signed access token. It holds no name, address, collection or URI."""
-    token = AccessToken()
+    token = SignedToken()
     token["nbf"] = token["iat"]
     token["sub"] = str(membership.user_id)
     token["org"] = str(membership.organization_id)
@@ -50,7 +59,7 @@ def read_access_token(raw: str) -> Claims:
     if len(raw) > TOKEN_MAX_CHARACTERS:
         raise NotAuthenticated("The access token is not valid.")
     try:
-        return _parse(AccessToken(raw.encode()))  # type: ignore[arg-type]
+        return _parse(SignedToken(raw.encode()))  # type: ignore[arg-type]
     except ExpiredTokenError as error:
         raise TokenExpired from error
     except (TokenError, KeyError, TypeError, ValueError, OverflowError) as error:

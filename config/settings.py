@@ -165,9 +165,10 @@ ACCOUNTS_INVITATION_LIFETIME = timedelta(days=env.float("ACCOUNTS_INVITATION_LIF
 ACCOUNTS_HASHERS: int = env.int("ACCOUNTS_HASHERS", 2)
 ACCOUNTS_CODE_THROTTLE: float = env.float("ACCOUNTS_CODE_THROTTLE", 1.0)
 
+# PEM, or the path of a file of it; empty: tokens are signed with SECRET_KEY.
+JWT_PRIVATE_KEY: str = env.str("JWT_PRIVATE_KEY", "", multiline=True)
+
 SIMPLE_JWT = {
-    "ALGORITHM": "HS256",
-    "SIGNING_KEY": SECRET_KEY,
     "ISSUER": env.str("JWT_ISSUER", "tenantry"),
     "AUDIENCE": env.str("JWT_AUDIENCE", "tenantry"),
     "LEEWAY": 30,

@@ -9,7 +9,9 @@ from rest_framework.viewsets import ViewSet
 from accounts.api.auth import AuthViewSet
 from accounts.api.legacy import GetLegacyViewSet, ManageLegacyViewSet, SignUpLegacyViewSet
 from accounts.api.sessions import LogoutViewSet, SessionViewSet
+from accounts.api.signing_keys import SigningKeyViewSet
 from config.documentation import DocumentationPage, DocumentView
+from config.errors import ErrorViewSet
 from config.home import HomeViewSet
 from tenancy.api.collections import CollectionViewSet
 from tenancy.api.documents import DocumentViewSet
@@ -36,6 +38,8 @@ urlpatterns = [
     _api("livez", HealthViewSet, "livez", get="livez"),
     _api("readyz", HealthViewSet, "readyz", get="readyz"),
     _api("metrics", HealthViewSet, "metrics", get="metrics"),
+    _api(".well-known/jwks.json", SigningKeyViewSet, "jwks", get="list"),
+    _api("api/v1/errors", ErrorViewSet, "errors", get="list"),
     _api("api/v1/auth/signup", AuthViewSet, "signup", post="signup"),
     _api("api/v1/auth/login", AuthViewSet, "login", post="login"),
     _api("api/v1/auth/refresh", AuthViewSet, "refresh", post="refresh"),

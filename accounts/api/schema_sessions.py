@@ -51,3 +51,23 @@ END_SESSION: dict[str, Any] = {
     "summary": "End one session of the user",
     "responses": answers(400, 401, 403, 404, s204=None),
 }
+SIGNING_KEYS: dict[str, Any] = {
+    "summary": "The public keys of access tokens (RFC 7517)",
+    "auth": [],
+    "responses": answers(
+        400, 404,
+        s200={
+            "type": "object",
+            "required": ["keys"],
+            "properties": {
+                "keys": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": dict.fromkeys(("kty", "crv", "x", "kid", "use", "alg"), _TEXT),
+                    },
+                }
+            },
+        },
+    ),
+}  # fmt: skip
