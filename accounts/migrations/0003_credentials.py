@@ -149,6 +149,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "invited_by_key",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="invitations_sent",
+                        to="accounts.apikey",
+                    ),
+                ),
+                (
                     "organization",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,

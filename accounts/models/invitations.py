@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 
+from accounts.models.api_keys import ApiKey
 from accounts.models.people import EMAIL_MAX_CHARACTERS, User
 from accounts.models.sessions import DIGEST_CHARACTERS
 from accounts.roles import Role
@@ -12,7 +13,10 @@ from tenancy.models import Organization
 
 
 class Invitation(models.Model):
-    """An offer of a role, sent to an address; of its token only a digest. It works once."""
+    """An offer of a role, sent to an address; of its token only a digest. It works once.
+
+    Whoever sent it last answers for it: a user, or a program by its key.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     organization = models.ForeignKey(
@@ -23,6 +27,9 @@ class Invitation(models.Model):
     digest = models.CharField(max_length=DIGEST_CHARACTERS, unique=True)
     invited_by = models.ForeignKey(
         User, on_delete=models.SET_NULL, null=True, related_name="invitations_sent"
+    )
+    invited_by_key = models.ForeignKey(
+        ApiKey, on_delete=models.SET_NULL, null=True, related_name="invitations_sent"
     )
     created_at = models.DateTimeField(auto_now_add=True)
     sent_at = models.DateTimeField()
