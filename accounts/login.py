@@ -53,10 +53,19 @@ def log_in(
     if not matches(password, user) or user is None or not user.is_active:
         _record_refusal(user)
         raise InvalidCredentials
-    membership = choose_named(user, organization)
+    # Which organizations one is in is told to nobody who has no more than the password.
     methods = two_factor.prove(user, code, organization=organization)
+    return finish_log_in(user, organization, device, methods=methods)
+
+
+def finish_log_in(
+    user: User, organization: str | None, device: Device, *, methods: str
+) -> SignedIn:
+    """Sign in a user who has proved who they are, unless what proved it has changed meanwhile."""
+    membership = choose_named(user, organization)
     with transaction.atomic():
         check_unchanged(user)
+        two_factor.check_still_proved(user, methods)
         return sign_in(user, membership, device, methods=methods)
 
 
@@ -79,5 +88,5 @@ def check_unchanged(user: User) -> None:
     same = User.objects.select_for_update().filter(
         pk=user.pk, password=user.password, is_active=True
     )
-    if not same.exists():
+    if same.first() is None:
         raise InvalidCredentials

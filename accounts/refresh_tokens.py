@@ -57,9 +57,12 @@ def rotate(session: Session, token: str) -> Issued:
     Raises TokenRevoked if the token lapsed meanwhile.
     """
     now, salt = timezone.now(), secrets.token_hex(SECRET_BYTES)
-    unused = RefreshToken.objects.filter(
-        pk=digest_of(token), used_at=None, expires_at__gt=now, session__revoked_at=None
-    )
+    still_open = Session.objects.select_for_update().filter(pk=session.pk, revoked_at=None)
+    if still_open.first() is None:
+        raise TokenRevoked
+    # Of columns of this row alone: a condition on another table would be a subquery, which
+    # PostgreSQL does not look at again after it has waited for the winner.
+    unused = RefreshToken.objects.filter(pk=digest_of(token), used_at=None, expires_at__gt=now)
     if unused.update(used_at=now, salt=salt):
         return _keep(session, _successor(token, salt))
     used = RefreshToken.objects.get(pk=digest_of(token))
