@@ -1,11 +1,215 @@
-"""API keys: what programs show in the place of a token."""
+"""API keys, what programs show in the place of a token: make, change, rotate and revoke them.
 
-from accounts.exceptions import NotAuthenticated
-from accounts.principals import KeyHolder
+`accounts.key_holders` reads what a key is worth, `accounts.key_terms` says what one can be given.
+"""
 
-PREFIX = "tk_"
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from accounts import key_tokens
+from accounts.key_holders import forget_keys, get_key_holder
+from accounts.key_terms import (
+    KeyTerms,
+    check_collections,
+    check_expiry,
+    check_grant,
+    check_role,
+    check_scopes,
+)
+from accounts.key_tokens import PREFIX
+from accounts.models import ApiKey
+from accounts.principals import Principal
+from tenancy.audit import record_event
+from tenancy.exceptions import AlreadyExists, NotFound, PlanLimitReached, RevisionConflict
+from tenancy.lifecycle.states import lock_organization
+from tenancy.models import Organization, OrganizationStatus
+
+__all__ = [
+    "PREFIX",
+    "IssuedKey",
+    "KeyTerms",
+    "change_key",
+    "create_key",
+    "forget_keys",
+    "get_key_holder",
+    "issue_key",
+    "keys_of",
+    "revoke_key",
+    "revoke_keys_of",
+    "rotate_key",
+]
+
+LIVE_MAX_KEYS = 100
+OVERLAP_MAX_SECONDS = 7 * 24 * 3600
+OVERLAP_DEFAULT_SECONDS = 24 * 3600
+NO_KEY = "There is no such API key, or it has ended."
 
 
-def get_key_holder(raw: str) -> KeyHolder:
-    """Return whom a key stands for now. Raises NotAuthenticated or TokenRevoked."""
-    raise NotAuthenticated("The API key is not valid.")
+@dataclass(frozen=True)
+class IssuedKey:
+    """A key with its secret in clear: it is given to the client and not kept."""
+
+    row: ApiKey
+    secret: str
+
+
+def keys_of(organization_id: UUID) -> QuerySet[ApiKey]:
+    """Return an organization's keys, those that have ended included."""
+    return ApiKey.objects.filter(organization=organization_id)
+
+
+def create_key(principal: Principal, terms: KeyTerms, *, key_id: UUID | None = None) -> IssuedKey:
+    """Make a key of the principal's organization; see `issue_key`. Raises PermissionDenied, too."""
+    check_grant(principal, check_role(terms.role), check_scopes(terms.role, terms.scopes))
+    return issue_key(principal.organization_id, terms, by=principal.actor, key_id=key_id)
+
+
+def issue_key(
+    organization_id: UUID, terms: KeyTerms, *, by: str, key_id: UUID | None = None
+) -> IssuedKey:
+    """Make a key. Raises ValidationFailed or PlanLimitReached.
+
+    Whoever does not know whether it happened, and has no answer, may repeat it with the same
+    `key_id`: that makes a new secret for the same key.
+    """
+    key_id = key_id or uuid4()
+    secret = key_tokens.make_key(key_id)
+    row = ApiKey(
+        pk=key_id,
+        name=terms.name,
+        role=check_role(terms.role),
+        scopes=check_scopes(terms.role, terms.scopes),
+        collections=check_collections(terms.collections),
+        expires_at=check_expiry(terms.expires_at),
+        digest=key_tokens.digest_of(secret),
+        created_by=by,
+    )
+    with transaction.atomic():
+        row.organization = lock_organization(organization_id, OrganizationStatus.ACTIVE)
+        if ApiKey.objects.filter(pk=key_id).exists():
+            return IssuedKey(_issue_again(row, by=by), secret)
+        _check_room(organization_id)
+        row.save(force_insert=True)
+        record_event(
+            row.organization, "api_key.created", by=by, key=str(key_id), role=row.role,
+            scopes=row.scopes, collections=row.collections,
+        )  # fmt: skip
+    return IssuedKey(row, secret)
+
+
+def _issue_again(row: ApiKey, *, by: str) -> ApiKey:
+    """Give the key a new secret; that of before, which nobody has got, ends."""
+    same = ApiKey.objects.filter(pk=row.pk, organization=row.organization, revoked_at=None)
+    if not same.update(digest=row.digest, previous_digest="", previous_until=None):
+        raise AlreadyExists("The API key was made before, and has ended.")
+    transaction.on_commit(forget_keys)
+    record_event(row.organization, "api_key.rotated", by=by, key=str(row.pk), overlap_seconds=0)
+    return same.get()
+
+
+def _check_room(organization_id: UUID) -> None:
+    used = ApiKey.objects.filter(_live(), organization=organization_id).count()
+    if used >= LIVE_MAX_KEYS:
+        raise PlanLimitReached(
+            f"An organization has at most {LIVE_MAX_KEYS} API keys.",
+            extra={"limit": LIVE_MAX_KEYS, "used": used, "name": "api_keys"},
+        )
+
+
+def change_key(principal: Principal, key_id: UUID, given: Mapping[str, Any]) -> ApiKey:
+    """Change the name, the scopes, the collections or the expiry of a key that has not ended.
+
+    Raises NotFound, ValidationFailed or PermissionDenied.
+    """
+    row = _get_live(principal.organization_id, key_id)
+    changes = _checked(row.role, given)
+    check_grant(principal, row.role, changes.get("scopes", row.scopes))
+    with transaction.atomic():
+        if not ApiKey.objects.filter(_live(), pk=key_id).update(**changes):
+            raise NotFound(NO_KEY)
+        transaction.on_commit(forget_keys)
+        told = {name: value for name, value in changes.items() if name != "name"}
+        changed = sorted(changes)
+        record_event(
+            row.organization, "api_key.changed", by=principal.actor, key=str(key_id),
+            role=row.role, changed=changed, **told,
+        )  # fmt: skip
+    return ApiKey.objects.get(pk=key_id)
+
+
+def _checked(role: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    rules: dict[str, Callable[[Any], Any]] = {
+        "scopes": lambda value: check_scopes(role, value),
+        "collections": check_collections,
+        "expires_at": check_expiry,
+    }
+    return {name: rules.get(name, str)(value) for name, value in given.items()}
+
+
+def rotate_key(
+    principal: Principal, key_id: UUID, *, overlap_seconds: int = OVERLAP_DEFAULT_SECONDS
+) -> IssuedKey:
+    """Give a key a new secret; the one before holds for the overlap, one before that no more.
+
+    Raises NotFound, PermissionDenied, and RevisionConflict if another rotation came in between.
+    """
+    row = _get_live(principal.organization_id, key_id)
+    check_grant(principal, row.role, row.scopes)
+    secret, now = key_tokens.make_key(key_id), timezone.now()
+    with transaction.atomic():
+        unchanged = ApiKey.objects.filter(_live(), pk=key_id, digest=row.digest)
+        if not unchanged.update(
+            digest=key_tokens.digest_of(secret),
+            previous_digest=row.digest,
+            previous_until=now + timedelta(seconds=overlap_seconds),
+            rotated_at=now,
+        ):
+            raise RevisionConflict("The API key was rotated or revoked at the same time.")
+        transaction.on_commit(forget_keys)
+        record_event(
+            row.organization, "api_key.rotated", by=principal.actor, key=str(key_id),
+            overlap_seconds=overlap_seconds,
+        )  # fmt: skip
+    return IssuedKey(ApiKey.objects.get(pk=key_id), secret)
+
+
+def revoke_key(organization_id: UUID, key_id: UUID, *, by: str) -> bool:
+    """End a key; it stays in the list. Return False if it was revoked before. Raises NotFound."""
+    row = _get(organization_id, key_id)
+    with transaction.atomic():
+        if not ApiKey.objects.filter(pk=key_id, revoked_at=None).update(revoked_at=timezone.now()):
+            return False
+        transaction.on_commit(forget_keys)
+        record_event(row.organization, "api_key.revoked", by=by, key=str(key_id), role=row.role)
+    return True
+
+
+def revoke_keys_of(organization: Organization) -> int:
+    """End every key of an organization. Return how many; the caller records why."""
+    held = ApiKey.objects.filter(organization=organization, revoked_at=None)
+    ended = held.update(revoked_at=timezone.now())
+    transaction.on_commit(forget_keys)
+    return ended
+
+
+def _live() -> Q:
+    return Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+
+
+def _get(organization_id: UUID, key_id: UUID, *conditions: Q) -> ApiKey:
+    rows = ApiKey.objects.select_related("organization")
+    row = rows.filter(*conditions, pk=key_id, organization=organization_id).first()
+    if row is None:
+        raise NotFound(NO_KEY)
+    return row
+
+
+def _get_live(organization_id: UUID, key_id: UUID) -> ApiKey:
+    return _get(organization_id, key_id, _live())

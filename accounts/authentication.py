@@ -9,7 +9,7 @@ from rest_framework.request import Request
 
 from accounts import api_keys
 from accounts.exceptions import NotAuthenticated, PermissionDenied
-from accounts.principals import Member, Principal, get_member
+from accounts.principals import KeyHolder, Member, Principal, get_member
 from accounts.tokens import Claims, read_access_token
 
 SCHEME = "Bearer"
@@ -49,10 +49,19 @@ def find_claims(request: HttpRequest) -> Claims | None:
     return claims
 
 
+def _key_holder(request: HttpRequest, credential: str) -> KeyHolder:
+    """Return whom the key stands for; once for a request, which is let in whole or not at all."""
+    kept: KeyHolder | None = getattr(request, "_key_holder", None)
+    if kept is None:
+        kept = api_keys.get_key_holder(credential)
+        request._key_holder = kept  # type: ignore[attr-defined]  # noqa: SLF001
+    return kept
+
+
 def _read_principal(request: HttpRequest) -> Principal | None:
     credential = find_credential(request)
     if credential is not None and credential.startswith(api_keys.PREFIX):
-        return api_keys.get_key_holder(credential)
+        return _key_holder(request, credential)
     claims = find_claims(request)
     return None if claims is None else get_member(claims)
 

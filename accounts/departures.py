@@ -5,7 +5,9 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import receiver
 
-from accounts.models import Membership, User
+from accounts.api_keys import forget_keys, revoke_keys_of
+from accounts.invitations import close_invitations
+from accounts.models import ApiKey, Invitation, Membership, User
 from accounts.principals import forget_members
 from accounts.sessions import revoke_sessions
 from tenancy.lifecycle import creation_undone, organization_deleted, organization_purged
@@ -14,8 +16,10 @@ from tenancy.models import Organization
 
 @receiver(organization_deleted)
 def sign_everybody_out(organization: Organization, **_: Any) -> None:
-    """End the sessions; the memberships stay, for a restored organization."""
+    """End the sessions, the API keys and the invitations; the memberships stay, for a restored organization."""
     revoke_sessions(organization=organization, reason="organization_deleted")
+    revoke_keys_of(organization)
+    close_invitations(organization)
 
 
 @receiver(creation_undone)
@@ -26,10 +30,13 @@ def forget_newcomers(organization: Organization, **_: Any) -> None:
 
 @receiver(organization_purged)
 def forget_people(organization: Organization, **_: Any) -> int:
-    """Remove the memberships, and the users who had no other and are not operators.
+    """Remove the API keys, invitations, memberships, and the users who had no other and are not operators.
 
     Return how many members there were.
     """
+    ApiKey.objects.filter(organization=organization).delete()
+    Invitation.objects.filter(organization=organization).delete()
+    transaction.on_commit(forget_keys)
     return _remove_members(organization)
 
 

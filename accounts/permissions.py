@@ -32,7 +32,8 @@ class DeclaredPermission(BasePermission):
         if principal.lacks_second_factor:
             raise TwoFactorEnrollmentRequired
         _check_permission(principal, needed)
-        _check_collection(principal, view.kwargs.get("collection"))
+        if (collection := view.kwargs.get("collection")) is not None:
+            principal.check_collection(collection)
         return True
 
 
@@ -46,10 +47,3 @@ def _check_permission(principal: Principal, needed: str | None) -> None:
     raise PermissionDenied(
         f"Your role “{principal.role}” does not allow this; it needs “{needed}”."
     )
-
-
-def _check_collection(principal: Principal, collection: str | None) -> None:
-    if principal.collections is None or collection is None:
-        return
-    if collection not in principal.collections:
-        raise PermissionDenied("This API key is not for this collection.")

@@ -10,7 +10,8 @@ from uuid import UUID
 from django.conf import settings
 from django.utils import timezone
 
-from accounts.exceptions import TokenRevoked
+from accounts import last_used
+from accounts.exceptions import PermissionDenied, TokenRevoked
 from accounts.models import Membership
 from accounts.roles import allows
 from accounts.tokens import Claims
@@ -43,6 +44,15 @@ class Principal:
         """Return whether its role, and its scopes if it has any, allow this."""
         in_scope = self.scopes is None or permission in self.scopes
         return in_scope and allows(self.role, permission)
+
+    def may_touch(self, collection: str) -> bool:
+        """Return whether it may know of this collection at all."""
+        return self.collections is None or collection in self.collections
+
+    def check_collection(self, collection: str) -> None:
+        """Raise PermissionDenied if it may not touch this collection."""
+        if not self.may_touch(collection):
+            raise PermissionDenied("This API key is not for this collection.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +101,7 @@ def _read_member(claims: Claims) -> Member | None:
     if found is None:
         return None
     role, needs_two, methods = found
+    last_used.record_session(claims.session_id)
     return Member(
         claims.organization_id,
         role,

@@ -75,3 +75,5 @@ def _forget_use() -> None:
     """Leave nothing to be written at exit into a catalog that is gone by then."""
     if "tenancy.usage" in sys.modules:
         sys.modules["tenancy.usage"].forget_changes()
+    if "accounts.last_used" in sys.modules:
+        sys.modules["accounts.last_used"].forget_uses()
