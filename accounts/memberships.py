@@ -1,14 +1,38 @@
 """Who belongs to which organization: make somebody a member, and find one's memberships."""
 
+from uuid import UUID
+
 from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.exceptions import PermissionDenied
-from accounts.models import Membership, User
+from accounts.models import Membership, TotpDevice, User
 from accounts.roles import Role
 from tenancy.exceptions import OrganizationDeleted, OrganizationNotFound, PlanLimitReached
 from tenancy.models import Organization, OrganizationStatus
 
 LIST_MAX_MEMBERSHIPS = 100
+
+
+def lock_people(organization_id: UUID) -> Organization:
+    """Return the row, locked until the transaction ends: one change of its people at a time.
+
+    Sessions can be opened meanwhile: they refer to the row and do not change it. Whoever locks
+    more than one organization takes them in the order of their ids, and users after them. Raises
+    OrganizationNotFound.
+    """
+    rows = Organization.objects.select_for_update(of=("self",), no_key=True)
+    organization = rows.select_related("plan").filter(pk=organization_id).first()
+    if organization is None:
+        raise OrganizationNotFound
+    return organization
+
+
+def members_of(organization_id: UUID) -> QuerySet[Membership]:
+    """Return an organization's memberships; `has_two_factor` says who has an authenticator."""
+    authenticators = TotpDevice.objects.filter(user=OuterRef("user"), confirmed=True)
+    rows = Membership.objects.filter(organization=organization_id).select_related("user")
+    return rows.annotate(has_two_factor=Exists(authenticators))
 
 
 def add_member(user: User, organization: Organization, role: Role) -> Membership:
@@ -18,8 +42,7 @@ def add_member(user: User, organization: Organization, role: Role) -> Membership
     than the plan allows get in.
     """
     with transaction.atomic():
-        locked = Organization.objects.select_for_update(of=("self",)).select_related("plan")
-        limit = locked.get(pk=organization.pk).plan.max_members
+        limit = lock_people(organization.pk).plan.max_members
         members = Membership.objects.filter(organization=organization)
         found = members.filter(user=user).first()
         if found is not None:
@@ -33,10 +56,15 @@ def add_member(user: User, organization: Organization, role: Role) -> Membership
         return Membership.objects.create(user=user, organization=organization, role=role)
 
 
+def existing_memberships(user: User) -> QuerySet[Membership]:
+    """Return a user's memberships in organizations that are not purged, the oldest first."""
+    rows = user.memberships.select_related("organization", "user")
+    return rows.exclude(organization__status=OrganizationStatus.PURGED)
+
+
 def memberships_of(user: User) -> list[Membership]:
     """Return a user's memberships, the oldest first; at most `LIST_MAX_MEMBERSHIPS`."""
-    rows = user.memberships.select_related("organization", "user")
-    return list(rows.exclude(organization__status=OrganizationStatus.PURGED)[:LIST_MAX_MEMBERSHIPS])
+    return list(existing_memberships(user)[:LIST_MAX_MEMBERSHIPS])
 
 
 def choose_membership(user: User, organization: str | None) -> Membership:
@@ -45,14 +73,12 @@ def choose_membership(user: User, organization: str | None) -> Membership:
     A deleted organization is only for an owner who names it: so they can restore it. Raises
     PermissionDenied, OrganizationNotFound or OrganizationDeleted.
     """
-    memberships = memberships_of(user)
-    if not memberships:
+    memberships = existing_memberships(user)
+    if not memberships.exists():
         raise PermissionDenied("You are a member of no organization.")
-    wanted = [
-        membership
-        for membership in memberships
-        if organization in {None, membership.organization.slug, str(membership.organization_id)}
-    ]
+    if organization is not None:
+        memberships = memberships.filter(_named(organization))
+    wanted = list(memberships[:LIST_MAX_MEMBERSHIPS])
     if not wanted:
         raise OrganizationNotFound
     for membership in wanted:
@@ -62,3 +88,12 @@ def choose_membership(user: User, organization: str | None) -> Membership:
     raise OrganizationDeleted(
         hint="Until it is purged an owner can sign in by naming the organization, and restore it."
     )
+
+
+def _named(organization: str) -> Q:
+    """Return what finds an organization by its slug or its id."""
+    try:
+        organization_id = UUID(organization)
+    except ValueError:
+        return Q(organization__slug=organization)
+    return Q(organization__slug=organization) | Q(organization=organization_id)
