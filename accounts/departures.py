@@ -1,4 +1,4 @@
-"""What an organization's end means for its people."""
+"""What an organization's new policy, or its end, means for its people."""
 
 from typing import Any
 
@@ -10,16 +10,27 @@ from accounts.invitations import close_invitations
 from accounts.models import ApiKey, Invitation, Membership, User
 from accounts.principals import forget_members
 from accounts.sessions import revoke_sessions
-from tenancy.lifecycle import creation_undone, organization_deleted, organization_purged
+from tenancy.lifecycle import (
+    creation_undone,
+    organization_deleted,
+    organization_policy_changed,
+    organization_purged,
+)
 from tenancy.models import Organization
 
 
 @receiver(organization_deleted)
 def sign_everybody_out(organization: Organization, **_: Any) -> None:
-    """End the sessions, the API keys and the invitations; the memberships stay, for a restored organization."""
+    """End sessions, API keys and invitations; the memberships stay, for a restored organization."""
     revoke_sessions(organization=organization, reason="organization_deleted")
     revoke_keys_of(organization)
     close_invitations(organization)
+
+
+@receiver(organization_policy_changed)
+def judge_members_anew(**_: Any) -> None:
+    """Read again at once what each member has proved, and what is asked of them."""
+    transaction.on_commit(forget_members)
 
 
 @receiver(creation_undone)
@@ -30,9 +41,9 @@ def forget_newcomers(organization: Organization, **_: Any) -> None:
 
 @receiver(organization_purged)
 def forget_people(organization: Organization, **_: Any) -> int:
-    """Remove the API keys, invitations, memberships, and the users who had no other and are not operators.
+    """Remove API keys, invitations and memberships, and the users who had no other one.
 
-    Return how many members there were.
+    Operators stay. Return how many members there were.
     """
     ApiKey.objects.filter(organization=organization).delete()
     Invitation.objects.filter(organization=organization).delete()

@@ -15,6 +15,7 @@ from accounts.passwords import matches
 from accounts.principals import Member, forget_members
 from accounts.sessions import revoke_sessions
 from accounts.signup import check_email
+from accounts.throttles import login_attempt
 from tenancy.audit import record_event
 from tenancy.exceptions import FieldError, OrganizationNotFound, RevisionConflict, ValidationFailed
 from tenancy.models import Organization
@@ -56,7 +57,7 @@ def change_email(member: Member, email: str, *, current_password: str) -> None:
                 raise TokenRevoked
         own = Session(pk=member.session_id)
         revoke_sessions(user=user, but=own, reason="email_changed")
-        transaction.on_commit(lambda: _tell_of_new_email(user.email, address))
+        _tell_of_new_email(user.email, address)
         _record(member, email=True)
 
 
@@ -78,11 +79,12 @@ def delete_account(member: Member, *, current_password: str) -> None:
 
 
 def check_password_of(user: User, password: str) -> None:
-    """Raise ValidationFailed unless it is the password that the user has now."""
-    if not matches(password, user):
-        message = "This is not your password."
-        error = FieldError("/current_password", "invalid_credentials", message)
-        raise ValidationFailed(message, errors=[error])
+    """Raise ValidationFailed unless it is the password that the user has now; or RateLimited."""
+    with login_attempt(user.email):
+        if not matches(password, user):
+            message = "This is not your password."
+            error = FieldError("/current_password", "wrong_password", message)
+            raise ValidationFailed(message, errors=[error])
 
 
 def _try_to_delete(user: User) -> bool:
@@ -90,19 +92,16 @@ def _try_to_delete(user: User) -> bool:
 
     Organizations are locked before the user, as everywhere: the two are compared afterwards.
     """
-    try:
-        with transaction.atomic():
-            organizations = _lock_organizations(user)
-            row = User.objects.select_for_update().filter(pk=user.pk, password=user.password)
-            if not row.filter(is_active=True, is_staff=False).exists():
-                raise TokenRevoked
-            memberships = list(existing_memberships(user))
-            if {each.organization_id for each in memberships} - set(organizations):
-                return False
-            _check_leaves_no_organization_alone(memberships)
-            _delete(user, memberships)
-    except IntegrityError:  # a session went on at this very moment
-        return False
+    with transaction.atomic():
+        organizations = _lock_organizations(user)
+        row = User.objects.select_for_update().filter(pk=user.pk, password=user.password)
+        if not row.filter(is_active=True, is_staff=False).exists():
+            raise TokenRevoked
+        memberships = list(existing_memberships(user))
+        if {each.organization_id for each in memberships} - set(organizations):
+            return False
+        _check_leaves_no_organization_alone(memberships)
+        _delete(user, memberships)
     return True
 
 
@@ -132,7 +131,8 @@ def _check_leaves_no_organization_alone(memberships: list[Membership]) -> None:
 
 
 def _delete(user: User, memberships: list[Membership]) -> None:
-    """Remove everything of a user; tokens before sessions, in the order in which others lock."""
+    """Remove everything of a user, once no session of theirs is just going on."""
+    list(Session.objects.select_for_update().filter(user=user).order_by("pk").values_list("pk"))
     RefreshToken.objects.filter(session__user=user).delete()
     Session.objects.filter(user=user).delete()
     Invitation.objects.filter(accepted_by=user).delete()  # they hold the address

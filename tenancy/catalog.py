@@ -41,6 +41,8 @@ class Tenant:
     max_collections: int
     max_documents: int | None
     max_bytes: int | None
+    requests_per_minute: int | None
+    burst: int | None
     documents: int
     bytes: int
     read_at: float
@@ -48,6 +50,7 @@ class Tenant:
     pause_from: datetime | None
     pause_until: datetime | None
     purge_after: datetime | None
+    two_factor_required: bool
     epoch: int
     address: PlacementAddress
     collections: frozenset[str]
@@ -123,11 +126,14 @@ class _Row(NamedTuple):
     pause_from: datetime | None
     pause_until: datetime | None
     purge_after: datetime | None
+    two_factor_required: bool
     plan: str
     max_document_bytes: int
     max_collections: int
     max_documents: int | None
     max_bytes: int | None
+    requests_per_minute: int | None
+    burst: int | None
     documents: int | None
     bytes: int | None
     epoch: int
@@ -145,9 +151,10 @@ _ROWS = (
     .order_by()
     .values_list(
         "pk", "name", "slug", "status", "region", "created_at", "pause_from", "pause_until",
-        "purge_after",
+        "purge_after", "two_factor_required",
         "plan__code", "plan__max_document_bytes", "plan__max_collections", "plan__max_documents",
-        "plan__max_bytes", "usage__documents", "usage__bytes", "placement__epoch",
+        "plan__max_bytes", "plan__requests_per_minute", "plan__burst",
+        "usage__documents", "usage__bytes", "placement__epoch",
         "placement__kind", "placement__namespace", "placement__cluster__alias",
         "placement__cluster__uri_encrypted", "placement__cluster__database", "collections__name",
     )
@@ -167,6 +174,8 @@ def _snapshot(row: _Row, collections: frozenset[str], read_at: float) -> Tenant:
         max_collections=row.max_collections,
         max_documents=row.max_documents,
         max_bytes=row.max_bytes,
+        requests_per_minute=row.requests_per_minute,
+        burst=row.burst,
         documents=row.documents or 0,
         bytes=row.bytes or 0,
         read_at=read_at,
@@ -174,6 +183,7 @@ def _snapshot(row: _Row, collections: frozenset[str], read_at: float) -> Tenant:
         pause_from=row.pause_from,
         pause_until=row.pause_until,
         purge_after=row.purge_after,
+        two_factor_required=row.two_factor_required,
         epoch=row.epoch,
         address=address_at(row.kind, cluster, row.namespace),
         collections=collections,

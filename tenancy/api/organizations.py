@@ -1,5 +1,6 @@
 """The credential's own organization."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -10,15 +11,23 @@ from rest_framework.response import Response
 from tenancy import lifecycle, usage
 from tenancy.api import schema_organization as schema
 from tenancy.api.operations import represent_operation
-from tenancy.api.requests import actor_of, check_parameters, json_body, validated
+from tenancy.api.requests import (
+    actor_of,
+    check_parameters,
+    json_body,
+    seen_collections,
+    validated,
+)
 from tenancy.api.serializers import OrganizationChanges, OrganizationDeletion
 from tenancy.api.views import TenantViewSet
 from tenancy.catalog import Tenant, get_tenant
 from tenancy.exceptions import FieldError, ValidationFailed
 
 
-def represent_organization(tenant: Tenant) -> dict[str, Any]:
-    """Return an organization as its members see it."""
+def represent_organization(
+    tenant: Tenant, *, collections: Collection[str] | None = None
+) -> dict[str, Any]:
+    """Return an organization as its members see it, with all collections or those given."""
     address = tenant.address
     return {
         "id": str(tenant.id),
@@ -33,9 +42,11 @@ def represent_organization(tenant: Tenant) -> dict[str, Any]:
             "namespace": address.namespace,
             "epoch": tenant.epoch,
         },
-        "collections": sorted(tenant.collections),
+        "collections": sorted(tenant.collections if collections is None else collections),
         "usage": represent_usage(tenant),
         "limits": represent_limits(tenant),
+        "settings": lifecycle.settings_of(tenant.id),
+        "two_factor_required": tenant.two_factor_required,
         "created_at": tenant.created_at.isoformat(),
     }
 
@@ -57,6 +68,8 @@ def represent_limits(tenant: Tenant) -> dict[str, int | None]:
         "bytes": tenant.max_bytes,
         "collections": min(tenant.max_collections, settings.TENANCY_MAX_COLLECTIONS),
         "document_bytes": min(tenant.max_document_bytes, settings.TENANCY_MAX_DOCUMENT_BYTES),
+        "requests_per_minute": tenant.requests_per_minute,
+        "burst": tenant.burst,
     }
 
 
@@ -75,7 +88,11 @@ class OrganizationViewSet(TenantViewSet):
     def retrieve(self, request: Request) -> Response:
         """Return the organization."""
         check_parameters(request)
-        return Response(represent_organization(self.tenant))
+        return Response(self._represent(self.tenant))
+
+    def _represent(self, tenant: Tenant) -> dict[str, Any]:
+        seen = seen_collections(self.request, tenant.collections)
+        return represent_organization(tenant, collections=seen)
 
     @extend_schema(**schema.GET_USAGE)
     def usage(self, request: Request) -> Response:
@@ -85,11 +102,14 @@ class OrganizationViewSet(TenantViewSet):
 
     @extend_schema(**schema.PATCH_ORGANIZATION)
     def partial_update(self, request: Request) -> Response:
-        """Rename the organization; the rename is finished when the answer arrives."""
+        """Change the organization; a rename is finished when the answer arrives."""
         check_parameters(request)
         changes = validated(OrganizationChanges, json_body(request))
-        lifecycle.rename_organization(self.tenant.id, changes["name"], by=actor_of(request))
-        return Response(represent_organization(get_tenant(self.tenant.id, max_age=0)))
+        name = changes.pop("name", None)
+        lifecycle.change_organization(
+            self.tenant.id, lifecycle.Preferences(**changes), by=actor_of(request), name=name
+        )
+        return Response(self._represent(get_tenant(self.tenant.id, max_age=0)))
 
     @extend_schema(**schema.DELETE_ORGANIZATION)
     def destroy(self, request: Request) -> Response:

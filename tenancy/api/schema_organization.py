@@ -12,6 +12,7 @@ _LIMIT = {"type": ["integer", "null"]}
 _USED = {"documents": 1204, "bytes": 318042, "collections": 3}
 _ALLOWED = {
     "documents": 100000, "bytes": None, "collections": 100, "document_bytes": 1048576,
+    "requests_per_minute": 600, "burst": 50,
 }  # fmt: skip
 _LIMITS: dict[str, Any] = {
     "type": "object",
@@ -29,6 +30,11 @@ USAGE: dict[str, Any] = {
     "type": "object",
     "properties": {**_USAGE["properties"], "limits": _LIMITS},
     "example": {**_USED, "limits": _ALLOWED},
+}
+_SETTINGS: dict[str, Any] = {
+    "type": "object",
+    "description": "What clients keep about the organization: at most 16 KiB of JSON.",
+    "additionalProperties": True,
 }
 ORGANIZATION: dict[str, Any] = {
     "type": "object",
@@ -51,6 +57,8 @@ ORGANIZATION: dict[str, Any] = {
         "collections": {"type": "array", "items": {"type": "string"}},
         "usage": _USAGE,
         "limits": _LIMITS,
+        "settings": _SETTINGS,
+        "two_factor_required": {"type": "boolean"},
         "created_at": {"type": "string", "format": "date-time"},
     },
 }
@@ -100,12 +108,20 @@ GET_ORGANIZATION: dict[str, Any] = {
     "responses": answers(400, 401, 403, 410, 503, s200=ORGANIZATION),
 }
 PATCH_ORGANIZATION: dict[str, Any] = {
-    "summary": "Rename the organization",
+    "summary": "Rename the organization, change its settings or its policy",
+    "description": "Settings are merged (RFC 7396): null removes, objects merge, else replaced.",
     "request": {
         "application/json": {
             "type": "object",
-            "required": ["name"],
-            "properties": {"name": {"type": "string"}},
+            "minProperties": 1,
+            "properties": {
+                "name": {"type": "string"},
+                "settings": _SETTINGS,
+                "two_factor_required": {
+                    "type": "boolean",
+                    "description": "Serve members only who signed in with two factors.",
+                },
+            },
         }
     },
     "responses": answers(400, 401, 403, 409, 410, 415, 422, 503, s200=ORGANIZATION),

@@ -67,10 +67,31 @@ def _is_pair(value: object) -> bool:
     return isinstance(name, str) and is_number
 
 
-class OrganizationChanges(StrictSerializer):
-    """What PATCH /organization takes."""
+class ObjectField(serializers.Field):  # type: ignore[type-arg]
+    """A JSON object of any content."""
 
-    name = NameField()
+    default_error_messages = {"invalid": "This is a JSON object."}
+
+    def to_internal_value(self, data: object) -> dict[str, object]:
+        """Return the object as it is."""
+        if not isinstance(data, dict):
+            self.fail("invalid")
+        return data
+
+
+class OrganizationChanges(StrictSerializer):
+    """What PATCH /organization takes: at least one of these."""
+
+    name = NameField(required=False)
+    settings = ObjectField(required=False)
+    two_factor_required = ExactBooleanField(required=False)
+
+    def validate(self, attrs: dict[str, object]) -> dict[str, object]:
+        """Refuse a body that changes nothing."""
+        if not attrs:
+            message = f"Give at least one of {', '.join(self.fields)}."
+            raise serializers.ValidationError(message, code="required")
+        return attrs
 
 
 class OrganizationDeletion(StrictSerializer):

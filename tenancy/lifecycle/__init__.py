@@ -15,16 +15,25 @@ from tenancy.lifecycle.indexes import (
 from tenancy.lifecycle.move_plans import MovePlan, plan_move
 from tenancy.lifecycle.moving import begin_move, move_organization
 from tenancy.lifecycle.plans import get_plan, transfer_organization
+from tenancy.lifecycle.preferences import Preferences, change_organization, settings_of
 from tenancy.lifecycle.renaming import rename_organization
-from tenancy.lifecycle.signals import creation_undone, organization_deleted, organization_purged
+from tenancy.lifecycle.signals import (
+    creation_undone,
+    encryption_key_changed,
+    organization_deleted,
+    organization_policy_changed,
+    organization_purged,
+)
 from tenancy.lifecycle.states import resume_organization, suspend_organization
 
 __all__ = [
     "MovePlan",
+    "Preferences",
     "begin_clone",
     "begin_move",
     "build_missing_indexes",
     "built_indexes",
+    "change_organization",
     "clone_organization",
     "create_organization",
     "creation_undone",
@@ -33,16 +42,19 @@ __all__ = [
     "declared_indexes",
     "delete_organization",
     "drop_collection",
+    "encryption_key_changed",
     "find_missing_indexes",
     "get_plan",
     "move_organization",
     "organization_deleted",
+    "organization_policy_changed",
     "organization_purged",
     "plan_move",
     "remove_index",
     "rename_organization",
     "restore_organization",
     "resume_organization",
+    "settings_of",
     "suspend_organization",
     "transfer_organization",
 ]

@@ -1,0 +1,122 @@
+"""What an organization decides about itself: its clients' settings, and two factors for everybody.
+
+Settings are merged, RFC 7396: null removes, objects merge, all else replaces. So two clients that
+change different settings at once do not take each other's back.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from tenancy import catalog
+from tenancy.audit import record_event
+from tenancy.exceptions import FieldError, ValidationFailed
+from tenancy.lifecycle.renaming import rename_organization
+from tenancy.lifecycle.signals import organization_policy_changed
+from tenancy.lifecycle.states import lock_organization
+from tenancy.models import Organization, OrganizationStatus
+from tenancy.mongo.merge_patch import apply_merge_patch
+
+SETTINGS_MAX_BYTES = 16_384
+SETTINGS_MAX_DEPTH = 32
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What to change; None: as before. `settings` is a merge patch."""
+
+    settings: dict[str, Any] | None = None
+    two_factor_required: bool | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be changed."""
+        return self.settings is None and self.two_factor_required is None
+
+
+def change_organization(
+    organization_id: UUID, preferences: Preferences, *, by: str, name: str | None = None
+) -> None:
+    """Rename an organization, change its preferences, or both.
+
+    Raises ValidationFailed for settings that are too many, or what `rename_organization` does;
+    then nothing has changed. One exception: a rename that fails later than its name was won is
+    undone alone.
+    """
+    if preferences.settings is not None:
+        _check_settings(preferences.settings)
+
+    def change(organization: Organization) -> None:
+        _apply(organization, preferences, by=by)
+
+    if name is not None:
+        rename_organization(organization_id, name, by=by, on_reserve=change)
+    else:
+        with transaction.atomic():
+            change(lock_organization(organization_id, OrganizationStatus.ACTIVE))
+    catalog.forget_tenant(organization_id)
+
+
+def settings_of(organization_id: UUID) -> dict[str, Any]:
+    """Return an organization's settings: one query, for they are too large to be kept along."""
+    rows = Organization.objects.filter(pk=organization_id)
+    return dict(rows.values_list("settings", flat=True).first() or {})
+
+
+def _apply(organization: Organization, preferences: Preferences, *, by: str) -> None:
+    """Change the locked row, tell who listens, and record what has changed."""
+    wanted: dict[str, Any] = {}
+    merged = apply_merge_patch(organization.settings, preferences.settings or {})
+    if merged != organization.settings:
+        _check_size(merged)
+        wanted["settings"] = merged
+    asked = preferences.two_factor_required
+    if asked not in {None, organization.two_factor_required}:
+        wanted["two_factor_required"] = asked
+    if not wanted:
+        return
+    rows = Organization.objects.filter(pk=organization.pk)
+    rows.update(**wanted, updated_at=timezone.now())
+    details = {"settings": sorted(preferences.settings or {})} if "settings" in wanted else {}
+    if "two_factor_required" in wanted:
+        details["two_factor_required"] = asked
+        organization_policy_changed.send(Organization, organization=organization)
+    record_event(organization, "organization.changed", by=by, **details)
+
+
+def _check_settings(settings: dict[str, Any]) -> None:
+    """Raise ValidationFailed, with a pointer, for what the catalog does not store."""
+    for value, pointer, depth in _walk(settings, "/settings", 1):
+        if depth > SETTINGS_MAX_DEPTH:
+            raise _refused(pointer, f"Settings are nested at most {SETTINGS_MAX_DEPTH} deep.")
+        if isinstance(value, str) and "\x00" in value:
+            raise _refused(pointer, "Text with a NUL character cannot be stored.")
+    _check_size(settings)
+
+
+def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[Any, str, int]]:
+    yield value, pointer, depth
+    items: Any = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    for name, inner in items:
+        escaped = str(name).replace("~", "~0").replace("/", "~1")
+        yield from _walk(inner, f"{pointer}/{escaped}", depth + 1)
+
+
+def _check_size(settings: Any) -> None:
+    size = len(json.dumps(settings, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > SETTINGS_MAX_BYTES:
+        message = f"Settings are at most {SETTINGS_MAX_BYTES:,} bytes of JSON; these are {size:,}."
+        raise _refused("/settings", message)
+
+
+def _refused(pointer: str, message: str) -> ValidationFailed:
+    return ValidationFailed(message, errors=[FieldError(pointer, "invalid", message)])
