@@ -10,5 +10,5 @@ class AccountsConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        """Listen to the life of organizations; say how the API document names the token."""
-        from accounts import departures, openapi  # noqa: F401
+        """Listen to the life of organizations and keys; say how the document names the token."""
+        from accounts import backends, checks, departures, openapi, pruning, reencryption  # noqa: F401

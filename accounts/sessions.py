@@ -1,11 +1,13 @@
 """Open and end sessions. `accounts.principals` reads what a session is worth."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -67,4 +69,19 @@ def end_sessions(member: Member, **which: Any) -> int:
         if ended:
             organization = Organization.objects.get(pk=member.organization_id)
             record_event(organization, "session.ended", by=member.actor, sessions=ended)
+    return ended
+
+
+def revoke_with_trace(chosen: QuerySet[Session], *, by: str) -> int:
+    """End sessions by the word of an operator; each of their organizations' audits says so.
+
+    Return how many were open.
+    """
+    with transaction.atomic():
+        still_open = chosen.filter(revoked_at=None, expires_at__gt=timezone.now())
+        counted = Counter(still_open.values_list("organization", flat=True))
+        ended = still_open.update(revoked_at=timezone.now(), revoked_for="operator")
+        transaction.on_commit(forget_members)
+        for organization in Organization.objects.filter(pk__in=counted).order_by("pk"):
+            record_event(organization, "session.revoked", by=by, sessions=counted[organization.pk])
     return ended

@@ -32,7 +32,7 @@ def postgres():
 
 def race(home, client, **environment):
     deployment = make_deployment(home, client, **environment)
-    done = deployment.python(f"from tests.refresh_races import run; run({ROUNDS})")
+    done = deployment.python(f"from tests.refresh_races import run; print(run({ROUNDS}))")
     client.drop_database(deployment.tenants)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

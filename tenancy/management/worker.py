@@ -12,6 +12,8 @@ from django.db import close_old_connections, connection
 from tenancy import catalog, journal, measurement, operations
 from tenancy.clock import seconds
 from tenancy.exceptions import TenancyError
+from tenancy.idempotency import prune_records
+from tenancy.lifecycle.signals import housekeeping
 from tenancy.models import Operation
 from tenancy.mongo.clients import ping
 
@@ -21,6 +23,7 @@ ROUND_SECONDS = 0.5
 # Every so often what a few organizations use is measured; in a round of its own.
 MEASURE_SECONDS = 30.0
 MEASURE_ORGANIZATIONS = 3
+HOUSEKEEPING_SECONDS = 300.0
 
 
 class Worker:
@@ -33,7 +36,7 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._long_thread = threading.Thread(target=self._run_long, name="mover", daemon=True)
         self._reported: set[type[Exception]] = set()
-        self._measured_at = seconds()
+        self._measured_at = self._tidied_at = seconds()
 
     def start(self) -> None:
         """Begin. `first_done` is set when what was due at the start has been run: `first`.
@@ -60,6 +63,9 @@ class Worker:
             if seconds() - self._measured_at > MEASURE_SECONDS:
                 measure_some()
                 self._measured_at = seconds()
+            if seconds() - self._tidied_at > HOUSEKEEPING_SECONDS:
+                keep_house()
+                self._tidied_at = seconds()
         connection.close()
 
     def _run_long(self) -> None:
@@ -91,6 +97,18 @@ def measure_some() -> None:
                 )
     except Exception:
         logger.exception("What organizations use cannot be measured.")
+
+
+def keep_house() -> None:
+    """Remove what has lapsed, here and in every other part; one that fails stops no other."""
+    try:
+        prune_records()
+    except Exception:
+        logger.exception("Records of answered requests cannot be removed.")
+    for receiver, outcome in housekeeping.send_robust(None):
+        if isinstance(outcome, Exception):
+            name = getattr(receiver, "__qualname__", receiver)
+            logger.error("Housekeeping failed: %s", name, exc_info=outcome)
 
 
 def run_due(*, long: bool) -> list[Operation]:

@@ -1,0 +1,33 @@
+"""Remove what is known of sessions that ended long ago."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from accounts.pruning import KEEP_SESSIONS, prune_sessions
+from tenancy.exceptions import ValidationFailed
+from tenancy.management.reporting import Report, ReportingCommand
+
+DAYS_MAX = 3_650
+
+
+class Command(ReportingCommand):
+    """Prune sessions; the running service does so by itself every few minutes."""
+
+    help = "Remove sessions that ended long ago, and refresh tokens that were used long ago."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take how long ended sessions are kept."""
+        parser.add_argument(
+            "--days", type=int, default=KEEP_SESSIONS.days, metavar="N",
+            help=f"Keep sessions that ended within N days (default {KEEP_SESSIONS.days}).",
+        )  # fmt: skip
+
+    def act(self, *, days: int, **options: Any) -> Report:
+        """Prune, and say how much that was."""
+        if not 0 <= days <= DAYS_MAX:
+            raise ValidationFailed(f"--days is a whole number from 0 to {DAYS_MAX}.")
+        pruned = prune_sessions(keep=timedelta(days=days))
+        text = f"{pruned.sessions:,} sessions and {pruned.tokens:,} used refresh tokens removed."
+        return Report(vars(pruned), text)
