@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
@@ -16,10 +17,22 @@ from accounts.passwords import check_new_password, hash_password
 from accounts.roles import Role
 from accounts.sessions import Device, revoke_sessions
 from tenancy.audit import record_event
-from tenancy.exceptions import FieldError, ValidationFailed
+from tenancy.exceptions import AlreadyExists, FieldError, ValidationFailed
 from tenancy.lifecycle import create_organization
 from tenancy.models import Organization
 from tenancy.names import clean_name, slug_of
+
+# From the id of an organization to that of the user who founds it.
+OWNER = "owner"
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a new user says of themselves."""
+
+    email: str
+    password: str = field(repr=False)
+    name: str = ""
 
 
 def check_email(email: str, *, pointer: str = "/email") -> str:
@@ -37,26 +50,38 @@ def check_email(email: str, *, pointer: str = "/email") -> str:
 
 
 def sign_up(
-    organization_name: str, email: str, password: str, *, name: str = "", device: Device
+    organization_name: str, account: Account, *, device: Device, organization_id: UUID
 ) -> SignedIn:
     """Create an organization with its owner, and sign the owner in: all of it or nothing.
 
-    Raises ValidationFailed, NameTaken or EmailTaken.
+    Repeated with the same id it makes nothing twice, and signs the same owner in. Raises
+    ValidationFailed, NameTaken or EmailTaken; TenantBusy while somebody else is at it.
     """
     pointer = "/organization_name"
     slug_of(clean_name(organization_name, pointer=pointer), pointer=pointer)
-    address = check_email(email)
-    check_new_password(password, email=address)
-    owner = User(email=address, name=name, password=hash_password(password))
+    address = check_email(account.email)
+    check_new_password(account.password, email=address)
+    owner = User(
+        pk=uuid5(organization_id, OWNER), email=address, name=account.name,
+        password=hash_password(account.password),
+    )  # fmt: skip
 
     def add_owner(organization: Organization) -> None:
         insert_user(owner)
         add_member(owner, organization, Role.OWNER)
 
     organization = create_organization(
-        organization_name, by=f"user:{owner.pk}", on_reserve=add_owner, pointer=pointer
+        organization_name,
+        by=f"user:{owner.pk}",
+        on_reserve=add_owner,
+        pointer=pointer,
+        organization_id=organization_id,
     )
-    return sign_in(owner, Membership.objects.get(user=owner, organization=organization), device)
+    existing = Membership.objects.filter(user=owner, organization=organization)
+    membership = existing.filter(user__is_active=True).first()
+    if membership is None:
+        raise AlreadyExists("The organization was created, and its owner has left it since.")
+    return sign_in(owner, membership, device)
 
 
 def insert_user(user: User, *, pointer: str = "/email") -> None:

@@ -7,6 +7,7 @@ Each event carries a hash over itself and the hash before it, in one chain for e
 import hashlib
 import json
 import secrets
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from django.db import transaction
@@ -16,6 +17,9 @@ from tenancy.context import current_origin
 from tenancy.models import AuditChain, AuditEvent, Organization
 
 SALT_BYTES = 16
+# From here on Python writes a float with an exponent, and every float is whole.
+EXACT_FLOAT_MAX = 1e16
+NUL, REPLACEMENT = "\\u0000", "\\ufffd"  # as JSON spells them
 
 
 def record_event(
@@ -28,21 +32,47 @@ def record_event(
     other locks after this one risks a deadlock.
     """
     origin = current_origin()
-    salt = secrets.token_hex(SALT_BYTES) if origin.address else ""
+    address = _as_kept(origin.address)
+    salt = secrets.token_hex(SALT_BYTES) if address else ""
     event = AuditEvent(
         organization=organization,
         chain=str(organization.pk) if organization else AuditChain.SERVICE,
         at=timezone.now(),
         actor=by,
         action=action,
-        details=json.loads(json.dumps(details, default=str)),
+        details=_plain(details),
         request_id=origin.request_id,
-        address=origin.address,
+        address=address,
         address_salt=salt,
-        address_digest=digest_of_address(origin.address, salt),
+        address_digest=digest_of_address(address, salt),
     )
     with transaction.atomic():
         _append(event)
+
+
+def _as_kept(address: str | None) -> str | None:
+    """Return an address as every catalog gives it back: an IPv4 one plain, and without a zone."""
+    if not address:
+        return None
+    parsed = ip_address(address.partition("%")[0])
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)
+
+
+def _plain(details: dict[str, Any]) -> dict[str, Any]:
+    """Return details as JSON that every catalog gives back as it was.
+
+    PostgreSQL writes great numbers out, so that they come back whole, and knows no negative zero;
+    it keeps no NUL.
+    """
+    text = json.dumps(details, default=str).replace(NUL, REPLACEMENT)
+    plain: dict[str, Any] = json.loads(text, parse_float=_parse_float, parse_constant=str)
+    return plain
+
+
+def _parse_float(text: str) -> float | int:
+    number = float(text)
+    return int(number) if abs(number) >= EXACT_FLOAT_MAX else number + 0.0
 
 
 def _append(event: AuditEvent) -> None:

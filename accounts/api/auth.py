@@ -1,6 +1,7 @@
 """Sign up, sign in, and go on with a session."""
 
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
@@ -10,14 +11,16 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema
 from accounts.api.serializers import LogIn, Refresh, SignUp
+from accounts.api.signup_keys import by_email
 from accounts.login import SignedIn, log_in
 from accounts.memberships import memberships_of
 from accounts.models import Membership, User
 from accounts.refreshing import refresh
 from accounts.roles import PUBLIC
 from accounts.sessions import Device
-from accounts.signup import sign_up
+from accounts.signup import Account, sign_up
 from accounts.tokens import access_token_seconds
+from tenancy.api.idempotent import idempotent
 from tenancy.api.requests import check_parameters, json_body, validated
 from tenancy.middleware import client_address
 
@@ -73,18 +76,19 @@ class AuthViewSet(ViewSet):
 
     authentication_classes = []
     required = {"signup": PUBLIC, "login": PUBLIC, "refresh": PUBLIC}
+    address_limits = {"signup": "LIMIT_SIGNUP_ADDRESS", "refresh": "LIMIT_REFRESH_ADDRESS"}
 
     @extend_schema(**schema.SIGN_UP)
-    def signup(self, request: Request) -> Response:
+    @idempotent(by_email)
+    def signup(self, request: Request, *, resource: UUID) -> Response:
         """Create an organization and its owner, and sign the owner in."""
         check_parameters(request)
         form = validated(SignUp, json_body(request))
         signed_in = sign_up(
             form["organization_name"],
-            form["email"],
-            form["password"],
-            name=form["name"],
+            Account(form["email"], form["password"], form["name"]),
             device=device_of(request),
+            organization_id=resource,
         )
         return Response(
             represent_sign_in(signed_in), status=201, headers={"Location": "/api/v1/organization"}

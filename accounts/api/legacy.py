@@ -1,6 +1,7 @@
 """The five routes that clients of many small services know; thin, and with the same guarantees."""
 
 from typing import Any, ClassVar, cast
+from uuid import UUID
 
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
@@ -15,10 +16,11 @@ from accounts.api.legacy_input import check_names, read_given
 from accounts.api.serializers import (
     ALIASES,
     Changes,
-    Credentials,
+    CredentialsWithCode,
     NamedOrganization,
     NewOrganization,
 )
+from accounts.api.signup_keys import by_email
 from accounts.authentication import AccessTokenAuthentication, find_principal, get_signed_in
 from accounts.exceptions import NotAuthenticated, PermissionDenied, TokenRevoked
 from accounts.login import log_in
@@ -26,9 +28,10 @@ from accounts.models import Membership, User
 from accounts.passwords import check_new_password, hash_password
 from accounts.principals import Principal
 from accounts.roles import PUBLIC, Role
-from accounts.signup import AccountChange, check_email, sign_up
+from accounts.signup import Account, AccountChange, check_email, sign_up
 from tenancy import lifecycle
 from tenancy.access import check_served
+from tenancy.api.idempotent import idempotent
 from tenancy.api.json import JsonParser
 from tenancy.api.requests import validated
 from tenancy.catalog import Tenant, find_organization
@@ -112,17 +115,19 @@ class SignUpLegacyViewSet(LegacyViewSet):
 
     authentication_classes = []
     required = {"create": PUBLIC, "login": PUBLIC}
+    address_limits = {"create": "LIMIT_SIGNUP_ADDRESS"}
     successor = "/api/v1/auth/signup"
 
     @extend_schema(**schema.LEGACY_CREATE)
-    def create(self, request: Request) -> Response:
+    @idempotent(by_email)
+    def create(self, request: Request, *, resource: UUID) -> Response:
         """Create an organization and its admin."""
         given = read_given(request, query=False, aliases=ALIASES)
         with given.pointing():
             form = validated(NewOrganization, given.fields)
             signed_in = sign_up(
-                form["organization_name"], form["email"], form["password"],
-                device=device_of(request),
+                form["organization_name"], Account(form["email"], form["password"]),
+                device=device_of(request), organization_id=resource,
             )  # fmt: skip
         organization = signed_in.membership.organization
         message = {"message": f"Organization '{organization.name}' created successfully"}
@@ -134,10 +139,11 @@ class SignUpLegacyViewSet(LegacyViewSet):
         """Sign an admin in."""
         given = read_given(request, query=False, aliases=ALIASES)
         with given.pointing():
-            form = validated(Credentials, given.fields)
+            form = validated(CredentialsWithCode, given.fields)
         signed_in = log_in(
-            form["email"], form["password"], organization=None, device=device_of(request)
-        )
+            form["email"], form["password"], organization=None, device=device_of(request),
+            code=form.get("code"),
+        )  # fmt: skip
         membership = signed_in.membership
         return Response(
             {
@@ -166,7 +172,11 @@ class GetLegacyViewSet(LegacyViewSet):
         if organization is None:
             raise OrganizationNotFound
         member = find_principal(request)
-        is_own = member is not None and member.organization_id == organization.pk
+        is_own = (
+            member is not None
+            and member.organization_id == organization.pk
+            and member.may("members.read")
+        )
         return Response(represent(organization, _admin_email(organization) if is_own else None))
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from accounts.openapi import BEARER
+from tenancy.api.idempotent import PARAMETER as IDEMPOTENCY_KEY
 from tenancy.api.schema import answers, delete_body, query
 
 _TEXT = {"type": "string"}
@@ -40,6 +41,7 @@ _SIGNED_IN = _object(
 SIGN_UP: dict[str, Any] = {
     "summary": "Create an organization and its owner",
     "auth": [],
+    "parameters": [IDEMPOTENCY_KEY],
     "request": _json(
         _object(
             "organization_name",
@@ -51,7 +53,7 @@ SIGN_UP: dict[str, Any] = {
             name=_TEXT,
         )
     ),
-    "responses": answers(400, 409, 415, 422, 503, s201=_SIGNED_IN),
+    "responses": answers(400, 409, 415, 422, 429, 503, s201=_SIGNED_IN),
 }
 LOG_IN: dict[str, Any] = {
     "summary": "Sign in",
@@ -111,11 +113,12 @@ LEGACY_CREATE: dict[str, Any] = {
     "summary": "Create an organization",
     "deprecated": True,
     "auth": [],
+    "parameters": [IDEMPOTENCY_KEY],
     "request": _json_or_form(
         _object("organization_name", organization_name=_TEXT, **_ACCOUNT)
         | _either(("email", "admin_email"), ("password", "admin_password"))
     ),
-    "responses": answers(400, 415, 422, 503, s201=_LEGACY),
+    "responses": answers(400, 415, 422, 429, 503, s201=_LEGACY),
 }
 LEGACY_GET: dict[str, Any] = {
     "summary": "Read an organization",
@@ -145,7 +148,8 @@ LEGACY_LOGIN: dict[str, Any] = {
     "deprecated": True,
     "auth": [],
     "request": _json_or_form(
-        _object(**_ACCOUNT) | _either(("email", "admin_email"), ("password", "admin_password"))
+        _object(**_ACCOUNT, code=_TEXT | {"description": "Where the user has two factors."})
+        | _either(("email", "admin_email"), ("password", "admin_password"))
     ),
     "responses": answers(
         400, 401, 403, 410, 415, 422,

@@ -15,6 +15,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from tenancy.admin.records import actor_of, may_view
+from tenancy.audit import record_event
 from tenancy.doctor import Examination, Finding, FindingGroup, check_tenants, group_findings
 from tenancy.models import AuditEvent, Organization
 
@@ -72,13 +73,9 @@ def _examine(request: HttpRequest, *, repair: bool) -> HttpResponse:
     finally:
         _at_work.release()
     repaired = len(result.findings) - len(result.wrong)
-    AuditEvent.objects.create(
-        action=CHECKED,
-        actor=actor_of(request),
-        details={
-            "organizations": result.organizations, "wrong": len(result.wrong),
-            "repaired": repaired, "repair": repair,
-        },
+    record_event(
+        None, CHECKED, by=actor_of(request), organizations=result.organizations,
+        wrong=len(result.wrong), repaired=repaired, repair=repair,
     )  # fmt: skip
     return _page(request, result=result, repaired=repaired)
 

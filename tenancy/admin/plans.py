@@ -5,13 +5,15 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminBigIntegerFieldWidget
+from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
 from tenancy.admin.bars import size_text
 from tenancy.admin.records import UndeletableAdmin, actor_of, list_of
-from tenancy.models import AuditEvent, Cluster, Organization, Plan
+from tenancy.audit import record_event
+from tenancy.models import Cluster, Organization, Plan
 
 # A document of MongoDB: https://www.mongodb.com/docs/manual/reference/limits/
 DOCUMENT_MAX_BYTES = 16 * 1_048_576
@@ -24,7 +26,8 @@ HELP = {
     "max_documents": f"In all collections of one organization. {NO_LIMIT}",
     "max_bytes": f"In all collections of one organization. {NO_LIMIT}",
     "max_members": f"People and invitations of one organization. {NO_LIMIT}",
-    "requests_per_minute": f"Of one organization; noted, and not enforced yet. {NO_LIMIT}",
+    "requests_per_minute": f"Of one organization, in any 60 seconds. {NO_LIMIT}",
+    "burst": f"So many of the requests at most in any one second. {NO_LIMIT}",
 }
 
 if TYPE_CHECKING:
@@ -84,7 +87,7 @@ class PlanAdmin(UndeletableAdmin[Plan]):
             {
                 "fields": [
                     "max_documents", "max_bytes", "max_collections", "max_document_bytes",
-                    "max_members", "requests_per_minute",
+                    "max_members", "requests_per_minute", "burst",
                 ],
                 "description": "They hold within a second, for writes and new things: what an "
                 "organization has already stays.",
@@ -134,13 +137,11 @@ class PlanAdmin(UndeletableAdmin[Plan]):
 
     def save_model(self, request: HttpRequest, obj: Plan, form: Any, change: bool) -> None:  # noqa: FBT001
         """Save, and leave an audit event with what changed."""
-        super().save_model(request, obj, form, change)
         values = {name: form.cleaned_data.get(name) for name in form.changed_data}
-        AuditEvent.objects.create(
-            action="plan.changed" if change else "plan.added",
-            actor=actor_of(request),
-            details={"plan": obj.code, **values},
-        )
+        action = "plan.changed" if change else "plan.added"
+        with transaction.atomic():
+            super().save_model(request, obj, form, change)
+            record_event(None, action, by=actor_of(request), **{"plan": obj.code, **values})
 
 
 def _limit(number: int | None) -> str:

@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from tenancy import catalog, encryption
+from tenancy.audit import record_event
 from tenancy.exceptions import (
     AlreadyExists,
     ClusterUnavailable,
@@ -19,7 +20,7 @@ from tenancy.exceptions import (
     NotFound,
     ValidationFailed,
 )
-from tenancy.models import AuditEvent, Cluster, Operation, Organization, Placement
+from tenancy.models import Cluster, Operation, Organization, Placement
 from tenancy.mongo.cluster_probe import examine_cluster, find_identity, lead_to_common_host
 from tenancy.names import NAMESPACE_PREFIX
 
@@ -143,7 +144,7 @@ def reencrypt_uris(*, by: str) -> int:
 
 
 def _record(action: str, row: Cluster, *, by: str, **details: object) -> None:
-    AuditEvent.objects.create(action=action, actor=by, details={"cluster": row.alias, **details})
+    record_event(None, action, by=by, cluster=row.alias, **details)
 
 
 def _insert(row: Cluster) -> None:

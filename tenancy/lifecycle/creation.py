@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypedDict, Unpack, cast
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -15,6 +16,7 @@ from tenancy.exceptions import (
     FieldError,
     NameTaken,
     OrganizationNotFound,
+    TenantBusy,
     Unavailable,
     ValidationFailed,
 )
@@ -28,7 +30,15 @@ from tenancy.lifecycle.placing import (
 )
 from tenancy.lifecycle.signals import creation_undone
 from tenancy.lifecycle.slugs import name_taken, reserve_slug
-from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement, Plan
+from tenancy.models import (
+    Cluster,
+    Collection,
+    Operation,
+    Organization,
+    OrganizationStatus,
+    Placement,
+    Plan,
+)
 from tenancy.mongo import fences, provisioning
 from tenancy.names import MAIN, Naming, clean_name, namespace_for, slug_of
 from tenancy.names import Kind as PlacementKind
@@ -37,6 +47,7 @@ from tenancy.operations import (
     Run,
     Step,
     begin_operation,
+    claim_operation,
     fail_point_reserved,
     register_kind,
     run_inline,
@@ -45,6 +56,7 @@ from tenancy.operations import (
 OnReserve = Callable[[Organization], None]
 # How often another place is chosen when the one that was chosen is gone.
 PLACING_ATTEMPTS = 3
+BEING_CREATED = "The organization is being created. Try again in a moment."
 
 
 class Wish(TypedDict, total=False):
@@ -61,6 +73,7 @@ def create_organization(
     by: str,
     on_reserve: OnReserve | None = None,
     pointer: str = "/name",
+    organization_id: UUID | None = None,
     **wish: Unpack[Wish],
 ) -> Organization:
     """Create an organization and its place in MongoDB; it is active when this returns.
@@ -68,11 +81,18 @@ def create_organization(
     `on_reserve` is called in the transaction that wins the name: what it writes exists exactly if
     the organization does. Raises InvalidName, NameTaken, ClusterFull, ClusterUnavailable, or
     ValidationFailed for a place that cannot be; then nothing is left behind.
+
+    Who gives an id of their own may repeat the call, after a crash for instance: what was begun
+    with that id is finished and returned. Raises TenantBusy while somebody else is at it.
     """
     name = clean_name(name, pointer=pointer)
     slug = slug_of(name, pointer=pointer)
+    made = _finish_creation(organization_id)
+    if made is not None:
+        return made
     for attempt in range(PLACING_ATTEMPTS):
         draft, kind, cluster = draft_organization(name, slug, wish)
+        draft.pk = organization_id or draft.pk
         try:
             with transaction.atomic():
                 reserve_organization(draft, kind, cluster, pointer=pointer)
@@ -86,6 +106,20 @@ def create_organization(
     fail_point_reserved(CREATE)
     run_inline(run)
     return Organization.objects.select_related("placement").get(pk=draft.pk)
+
+
+def _finish_creation(organization_id: UUID | None) -> Organization | None:
+    """Finish what an earlier call with this id has begun; None if there is nothing of it."""
+    rows = Organization.objects.select_related("placement")
+    found = rows.filter(pk=organization_id).first() if organization_id is not None else None
+    if found is None or found.status != OrganizationStatus.PROVISIONING:
+        return found
+    begun = Operation.objects.open().filter(organization=found, kind=CREATE.name).first()
+    run = claim_operation(begun.pk) if begun is not None else None
+    if run is None:
+        raise TenantBusy(BEING_CREATED)
+    run_inline(run)
+    return rows.get(pk=found.pk)
 
 
 def draft_organization(
@@ -136,6 +170,8 @@ def _insert_named(organization: Organization, *, pointer: str) -> None:
             organization.save(force_insert=True)
             reserve_slug(organization, slug, pointer=pointer)
     except IntegrityError as error:
+        if Organization.objects.filter(pk=organization.pk).exists():
+            raise TenantBusy(BEING_CREATED) from error  # by an earlier call that was slow
         raise name_taken(slug, pointer=pointer) from error
 
 

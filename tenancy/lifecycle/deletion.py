@@ -11,6 +11,7 @@ from django.utils import timezone
 from tenancy import catalog
 from tenancy.audit import record_event
 from tenancy.exceptions import NotDeleted, OperationRunning, TenancyError
+from tenancy.idempotency import forget_records
 from tenancy.lifecycle.erasure import take_stock, write_erasure_record
 from tenancy.lifecycle.pause import pause_lead_seconds
 from tenancy.lifecycle.places import places_of
@@ -136,11 +137,14 @@ def _erase(run: Run) -> None:
         Usage.objects.filter(organization=organization).delete()
         gone = Organization.objects.filter(pk=organization.pk, status=OrganizationStatus.DELETING)
         if gone.update(status=OrganizationStatus.PURGED, name="", slug=None):
+            forget_records(organization.pk)
             dropped = run.params.get("collections_dropped", 0)
             record_event(
                 organization, "organization.purged", by=run.operation.by, collections=dropped
             )
-            write_erasure_record(run, members=sum(int(count or 0) for _, count in people))
+            erased = organization.audit_events.erase_addresses()  # that of this event, too
+            members = sum(int(count or 0) for _, count in people)
+            write_erasure_record(run, members=members, audit_addresses=erased)
     catalog.forget_tenant(organization.pk)
 
 

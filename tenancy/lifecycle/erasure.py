@@ -50,10 +50,13 @@ def _measure(run: Run, organization: Organization, names: list[str]) -> Measure:
     return total
 
 
-def write_erasure_record(run: Run, *, members: int) -> None:
-    """Write what was removed. Call it in the transaction that leaves the tombstone."""
+def write_erasure_record(run: Run, **counted: int) -> None:
+    """Write what was removed. Call it in the transaction that leaves the tombstone.
+
+    `counted` are the `members` and the `audit_addresses` that are gone.
+    """
     stock: dict[str, Any] = run.operation.state.get(_STOCK, {})
     ErasureRecord.objects.get_or_create(
         organization_id=run.organization_id,
-        defaults={"by": run.operation.by, "members": members, **stock},
+        defaults={"by": run.operation.by, **counted, **stock},
     )

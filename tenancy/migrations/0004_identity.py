@@ -115,5 +115,8 @@ class Migration(migrations.Migration):
             preserve_default=False,
         ),
         migrations.AlterField("auditevent", "at", models.DateTimeField()),
+        migrations.AddField(
+            "erasurerecord", "audit_addresses", models.PositiveIntegerField(default=0)
+        ),
         migrations.RunPython(chain_events, migrations.RunPython.noop),
     ]

@@ -1,10 +1,14 @@
 """What was done, kept for good."""
 
 import uuid
+from typing import Any, NoReturn, Self
 
 from django.db import models
 
+from tenancy.exceptions import Defect
 from tenancy.models.organizations import Organization
+
+APPEND_ONLY = "Audit events are added and read, never changed or removed."
 
 
 class AuditChain(models.Model):
@@ -21,6 +25,37 @@ class AuditChain(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key}: {self.length}"
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Events to be read. What would change or remove any raises Defect."""
+
+    def in_chain(self, key: str) -> Self:
+        """Keep the events of one chain."""
+        return self.filter(chain=key)
+
+    def erase_addresses(self) -> int:
+        """Forget from where the acts came: the one change there is. Return how many had one."""
+        known = models.QuerySet.exclude(self, address=None)
+        return models.QuerySet.update(known, address=None, address_salt="")
+
+    def update(self, **_: Any) -> NoReturn:
+        """Refuse."""
+        raise Defect(APPEND_ONLY)
+
+    def delete(self) -> NoReturn:
+        """Refuse."""
+        raise Defect(APPEND_ONLY)
+
+    def bulk_update(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse."""
+        raise Defect(APPEND_ONLY)
+
+    def bulk_create(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: an event that is not chained to the one before it proves nothing."""
+        raise Defect(APPEND_ONLY)
+
+    update.alters_data = delete.alters_data = True  # type: ignore[attr-defined]
 
 
 class AuditEvent(models.Model):
@@ -45,6 +80,8 @@ class AuditEvent(models.Model):
     address_digest = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64)
 
+    objects = AuditEventQuerySet.as_manager()
+
     class Meta:
         ordering = ["-at", "-id"]
         constraints = [
@@ -54,11 +91,22 @@ class AuditEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.action} by {self.actor}"
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert a new event; one that was kept is not saved again. Raises Defect."""
+        if not self._state.adding:
+            raise Defect(APPEND_ONLY)
+        super().save(*args, **kwargs)
+
+    def delete(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse."""
+        raise Defect(APPEND_ONLY)
+
 
 class ErasureRecord(models.Model):
     """What a purge removed: the proof that an organization's data is gone. No personal data.
 
     `places` are the placements that were emptied: kind, cluster and namespace of each.
+    `audit_addresses` is how many events of the audit no longer say from where they came.
     """
 
     organization = models.OneToOneField(
@@ -70,6 +118,7 @@ class ErasureRecord(models.Model):
     documents = models.PositiveBigIntegerField(default=0)
     bytes = models.PositiveBigIntegerField(default=0)
     members = models.PositiveIntegerField(default=0)
+    audit_addresses = models.PositiveIntegerField(default=0)
     places = models.JSONField(default=list)
 
     class Meta:

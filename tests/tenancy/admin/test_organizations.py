@@ -4,7 +4,8 @@ import pytest
 from django.urls import reverse
 
 from tenancy import lifecycle
-from tenancy.models import AuditEvent, Organization, Placement, Plan
+from tenancy.audit import record_event
+from tenancy.models import Organization, Placement, Plan
 from tests.tenancy.admin.conftest import LIST, audit_of, detail, status, text_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick", "mongo")]
@@ -56,7 +57,7 @@ def test_the_page_shows_placement_operations_and_audit(operator, initech, root):
 
 def test_the_page_shows_the_latest_twenty(operator, initech):
     for _ in range(30):
-        AuditEvent.objects.create(organization=initech, actor="command:test", action="x.y")
+        record_event(initech, "x.y", by="command:test")
 
     table = operator.get(detail(initech)).context["tables"][-1]
 
