@@ -9,8 +9,9 @@ from accounts import refresh_tokens, two_factor
 from accounts.exceptions import InvalidCredentials
 from accounts.memberships import choose_membership
 from accounts.models import Membership, Session, User, normalize_email
-from accounts.passwords import matches
+from accounts.passwords import matches, renew_hash
 from accounts.sessions import Device, open_session
+from accounts.throttles import count_login, forget_logins
 from accounts.tokens import make_access_token
 from tenancy.audit import record_event
 from tenancy.exceptions import OrganizationNotFound
@@ -47,12 +48,14 @@ def log_in(
     """Sign a user in to one of their organizations: the named one, or the first.
 
     `organization` is a slug or an id. Raises InvalidCredentials, whatever of it is wrong,
-    TwoFactorRequired, TwoFactorInvalid, PermissionDenied or OrganizationDeleted.
+    TwoFactorRequired, TwoFactorInvalid, PermissionDenied, OrganizationDeleted or RateLimited.
     """
+    count_login(email, device.address)
     user = User.objects.filter(email=normalize_email(email)).first()
     if not matches(password, user) or user is None or not user.is_active:
         _record_refusal(user)
         raise InvalidCredentials
+    renew_hash(password, user)
     # Which organizations one is in is told to nobody who has no more than the password.
     methods = two_factor.prove(user, code, organization=organization)
     return finish_log_in(user, organization, device, methods=methods)
@@ -66,7 +69,9 @@ def finish_log_in(
     with transaction.atomic():
         check_unchanged(user)
         two_factor.check_still_proved(user, methods)
-        return sign_in(user, membership, device, methods=methods)
+        signed_in = sign_in(user, membership, device, methods=methods)
+    forget_logins(user.email, device.address)
+    return signed_in
 
 
 def choose_named(user: User, organization: str | None) -> Membership:

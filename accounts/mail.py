@@ -1,16 +1,43 @@
 """Letters to people: through Django's mail back ends, never in the way of a request."""
 
 import logging
+from functools import partial
 
 from django.conf import settings
 from django.core.mail import send_mail
 
+from accounts.background import do_later
+
 logger = logging.getLogger("tenantry.mail")
+
+SUBJECT_MAX_CHARACTERS = 200
 
 
 def send_later(to: str, subject: str, text: str) -> None:
-    """Send a letter. A back end that fails is logged and disturbs nobody."""
+    """Send a letter soon, once the transaction has committed if there is one. Never raises.
+
+    A letter that cannot be sent is logged without its address, subject and text, and not sent
+    again: people can ask for another one.
+    """
+    do_later(partial(send, to, subject, text))
+
+
+def send(to: str, subject: str, text: str) -> None:
+    """Send a letter now. Line breaks cannot become headers: the subject is one line."""
+    one_line = " ".join(subject.split())[:SUBJECT_MAX_CHARACTERS]
     try:
-        send_mail(subject, text, settings.DEFAULT_FROM_EMAIL, [to])
-    except OSError:
-        logger.exception("A letter could not be sent.")
+        send_mail(one_line, text, settings.DEFAULT_FROM_EMAIL, [to])
+    except Exception as error:  # noqa: BLE001 -- back ends raise what they like, with addresses in it
+        logger.error("A letter could not be sent: %s", type(error).__name__)  # noqa: TRY400
+
+
+def how_to_use(token: str, *, page: str, route: str) -> str:
+    """Return what a letter says of the token in it.
+
+    `page` is the URL of an application's page with `{token}` in it; without one it is the route of
+    the API.
+    """
+    if page:
+        return page.replace("{token}", token)
+    url = settings.PUBLIC_URL.rstrip("/")
+    return f"Send it to POST {url}/api/v1/auth/{route} with this token:\n\n{token}"

@@ -73,6 +73,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -96,7 +97,8 @@ WHITENOISE_AUTOREFRESH = False
 
 DATABASES = databases(TENANTRY_HOME)
 
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+PASSWORD_HASHERS = ["accounts.hashing.PasswordHasher"]
+PASSWORD_RESET_TIMEOUT: int = env.int("PASSWORD_RESET_TIMEOUT", 3_600)
 AUTH_PASSWORD_VALIDATORS = [
     {
         "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
@@ -106,6 +108,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
+
+AUTHENTICATION_BACKENDS = ["accounts.backends.PasswordBackend"]  # of the admin site
 
 # Whoever reaches the service directly could send the header, too: only a proxy makes it true.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TENANTRY_BEHIND_PROXY else None
@@ -137,6 +141,7 @@ LOGGING = {
 
 # --- Letters ------------------------------------------------------------------------------------
 vars().update(env.email_url("EMAIL_URL", "consolemail://"))
+EMAIL_TIMEOUT: float = env.float("EMAIL_TIMEOUT", 10.0)
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", "Tenantry <tenantry@localhost>")
 # Where people reach this service, or the application in front of it: for the links in letters.
 PUBLIC_URL: str = env.str("PUBLIC_URL", f"http://localhost:{PORT}")
@@ -152,6 +157,8 @@ TENANCY_DELETE_GRACE = timedelta(days=env.float("TENANCY_DELETE_GRACE", 30))
 TENANCY_MAX_COLLECTIONS: int = env.int("TENANCY_MAX_COLLECTIONS", 100)
 TENANCY_MAX_DOCUMENT_BYTES: int = env.int("TENANCY_MAX_DOCUMENT_BYTES", 1_048_576)
 TENANCY_CLUSTER_CEILING: int = env.int("TENANCY_CLUSTER_CEILING", 20_000)
+# What /readyz says besides: a name, and the function that is asked. tenancy knows no limits.
+TENANCY_READINESS_NOTES = {"limits": "accounts.limit_stores.state"}
 METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")  # empty: no metrics for anybody
 # How the middleware learns which organization a request is for, without knowing what a user is.
 TENANCY_CLAIM_RESOLVER = "accounts.authentication.organization_claim"
@@ -162,11 +169,38 @@ ACCOUNTS_SESSION_LIFETIME = timedelta(days=env.float("ACCOUNTS_SESSION_LIFETIME"
 # A refresh token that is not used lapses; a session ends after its lifetime in any case.
 ACCOUNTS_REFRESH_LIFETIME = timedelta(days=env.float("ACCOUNTS_REFRESH_LIFETIME", 14))
 ACCOUNTS_INVITATION_LIFETIME = timedelta(days=env.float("ACCOUNTS_INVITATION_LIFETIME", 7))
+# As ACCOUNTS_RESET_URL: where an invitation is accepted, with {token} in it.
+ACCOUNTS_INVITATION_URL: str = env.str("ACCOUNTS_INVITATION_URL", "")
 ACCOUNTS_HASHERS: int = env.int("ACCOUNTS_HASHERS", 2)
+# open: an account at once; confirmed: once its address has been shown to be theirs.
+ACCOUNTS_SIGNUP: str = env.str("ACCOUNTS_SIGNUP", "open")
+ACCOUNTS_CONFIRMATION_LIFETIME = timedelta(hours=env.float("ACCOUNTS_CONFIRMATION_LIFETIME", 24))
+# Pages of an application for the links in letters, with {token} in them; empty: the API's routes.
+ACCOUNTS_RESET_URL: str = env.str("ACCOUNTS_RESET_URL", "")
+ACCOUNTS_CONFIRMATION_URL: str = env.str("ACCOUNTS_CONFIRMATION_URL", "")
+# Of one user. Deleted ones count until they are purged.
+ACCOUNTS_MAX_ORGANIZATIONS: int = env.int("ACCOUNTS_MAX_ORGANIZATIONS", 20)
 ACCOUNTS_CODE_THROTTLE: float = env.float("ACCOUNTS_CODE_THROTTLE", 1.0)
+# What authenticator apps call this service.
+ACCOUNTS_TWO_FACTOR_ISSUER: str = env.str("ACCOUNTS_TWO_FACTOR_ISSUER", "Tenantry")
+# Whoever has an authenticator is asked for a code; with this every operator must have one.
+ADMIN_TWO_FACTOR: bool = env.bool("ADMIN_TWO_FACTOR", False)
 
 # PEM, or the path of a file of it; empty: tokens are signed with SECRET_KEY.
 JWT_PRIVATE_KEY: str = env.str("JWT_PRIVATE_KEY", "", multiline=True)
+
+# --- Limits -------------------------------------------------------------------------------------
+RATE_LIMITS: bool = env.bool("RATE_LIMITS", True)
+REDIS_URL: str = env.str("REDIS_URL", "")  # empty: each process counts in its own memory
+LIMIT_LOGIN_ADDRESS: str = env.str("LIMIT_LOGIN_ADDRESS", "60/minute")
+LIMIT_LOGIN_ACCOUNT: str = env.str("LIMIT_LOGIN_ACCOUNT", "100/hour")
+LIMIT_LOGIN_PAIR: str = env.str("LIMIT_LOGIN_PAIR", "10/15 minutes")
+LIMIT_TWO_FACTOR_ACCOUNT: str = env.str("LIMIT_TWO_FACTOR_ACCOUNT", "10/15 minutes")
+LIMIT_SIGNUP_ADDRESS: str = env.str("LIMIT_SIGNUP_ADDRESS", "100/hour")
+LIMIT_FORGOT_ADDRESS: str = env.str("LIMIT_FORGOT_ADDRESS", "20/hour")
+LIMIT_FORGOT_ACCOUNT: str = env.str("LIMIT_FORGOT_ACCOUNT", "3/hour")
+LIMIT_REFRESH_ADDRESS: str = env.str("LIMIT_REFRESH_ADDRESS", "300/minute")
+LIMIT_INVITATION_ADDRESS: str = env.str("LIMIT_INVITATION_ADDRESS", "60/minute")
 
 SIMPLE_JWT = {
     "ISSUER": env.str("JWT_ISSUER", "tenantry"),
@@ -180,6 +214,10 @@ SIMPLE_JWT = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.AccessTokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["accounts.permissions.DeclaredPermission"],
+    "DEFAULT_THROTTLE_CLASSES": [
+        "accounts.throttles.AddressThrottle",
+        "accounts.throttles.PlanThrottle",
+    ],
     "DEFAULT_PARSER_CLASSES": ["tenancy.api.json.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["tenancy.api.json.JsonRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -6,10 +6,17 @@ from django.contrib import admin
 from django.urls import URLPattern, path, re_path
 from rest_framework.viewsets import ViewSet
 
+from accounts.api.api_keys import ApiKeyViewSet
 from accounts.api.auth import AuthViewSet
+from accounts.api.invitations import AcceptanceViewSet, InvitationViewSet, InvitedViewSet
 from accounts.api.legacy import GetLegacyViewSet, ManageLegacyViewSet, SignUpLegacyViewSet
+from accounts.api.me import MeViewSet
+from accounts.api.members import MemberViewSet
+from accounts.api.organizations import BelongingViewSet, FoundingViewSet, RestoreViewSet
+from accounts.api.passwords import ForgottenPasswordViewSet, PasswordViewSet
 from accounts.api.sessions import LogoutViewSet, SessionViewSet
 from accounts.api.signing_keys import SigningKeyViewSet
+from accounts.api.two_factor import SecondFactorViewSet, TwoFactorViewSet
 from config.documentation import DocumentationPage, DocumentView
 from config.errors import ErrorViewSet
 from config.home import HomeViewSet
@@ -45,6 +52,24 @@ urlpatterns = [
     _api("api/v1/auth/refresh", AuthViewSet, "refresh", post="refresh"),
     _api("api/v1/auth/logout", LogoutViewSet, "logout", post="logout"),
     _api("api/v1/auth/logout-all", LogoutViewSet, "logout-all", post="logout_all"),
+    _api("api/v1/auth/password/change", PasswordViewSet, "password-change", post="change"),
+    _api("api/v1/auth/password/forgot", ForgottenPasswordViewSet, "password-forgot", post="forgot"),
+    _api("api/v1/auth/password/reset", ForgottenPasswordViewSet, "password-reset", post="reset"),
+    _api("api/v1/auth/two-factor", TwoFactorViewSet, "two-factor", get="retrieve"),
+    _api(
+        "api/v1/auth/two-factor/totp", TwoFactorViewSet, "authenticator",
+        post="create", delete="destroy",
+    ),
+    _api(
+        "api/v1/auth/two-factor/totp/confirm", TwoFactorViewSet, "confirm-authenticator",
+        post="confirm",
+    ),
+    _api(
+        "api/v1/auth/two-factor/recovery-codes", TwoFactorViewSet, "recovery-codes", post="renew"
+    ),
+    _api(
+        "api/v1/auth/two-factor/verify", SecondFactorViewSet, "second-factor", post="verify"
+    ),
     _api("api/v1/auth/sessions", SessionViewSet, "sessions", get="list"),
     _api("api/v1/auth/sessions/<str:session_id>", SessionViewSet, "session", delete="destroy"),
     _api(
@@ -52,6 +77,49 @@ urlpatterns = [
         get="retrieve", patch="partial_update", delete="destroy",
     ),
     _api("api/v1/organization/usage", OrganizationViewSet, "usage", get="usage"),
+    _api(
+        "api/v1/organization/invitations", InvitationViewSet, "invitations",
+        get="list", post="create",
+    ),
+    _api(
+        "api/v1/organization/invitations/<str:invitation_id>", InvitationViewSet, "invitation",
+        delete="destroy",
+    ),
+    _api(
+        "api/v1/organization/invitations/<str:invitation_id>/resend", InvitationViewSet,
+        "resend-invitation", post="resend",
+    ),
+    _api("api/v1/invitations/<str:token>", InvitedViewSet, "invited", get="retrieve"),
+    _api(
+        "api/v1/invitations/<str:token>/accept", AcceptanceViewSet, "accept-invitation",
+        post="accept",
+    ),
+    _api(
+        "api/v1/organization/api-keys", ApiKeyViewSet, "api-keys", get="list", post="create"
+    ),
+    _api(
+        "api/v1/organization/api-keys/<str:key_id>", ApiKeyViewSet, "api-key",
+        patch="partial_update", delete="destroy",
+    ),
+    _api(
+        "api/v1/organization/api-keys/<str:key_id>/rotate", ApiKeyViewSet, "rotate-api-key",
+        post="rotate",
+    ),
+    _api("api/v1/organization/permissions", BelongingViewSet, "permissions", get="permissions"),
+    _api("api/v1/organization/transfer", BelongingViewSet, "transfer", post="transfer"),
+    _api("api/v1/organization/leave", BelongingViewSet, "leave", post="leave"),
+    _api("api/v1/organization/restore", RestoreViewSet, "restore", post="restore"),
+    _api("api/v1/organization/members", MemberViewSet, "members", get="list"),
+    _api(
+        "api/v1/organization/members/<str:member_id>", MemberViewSet, "member",
+        patch="partial_update", delete="destroy",
+    ),
+    _api("api/v1/organizations", FoundingViewSet, "organizations", post="create"),
+    _api(
+        "api/v1/me", MeViewSet, "me",
+        get="retrieve", patch="partial_update", delete="destroy",
+    ),
+    _api("api/v1/me/organizations", MeViewSet, "my-organizations", get="organizations"),
     _api("api/v1/operations", OperationViewSet, "operations", get="list"),
     _api(
         "api/v1/operations/<str:operation_id>", OperationViewSet, "operation", get="retrieve"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from rest_framework.test import APIClient
 
+from accounts.limit_stores import forget_everything as forget_counts
+from accounts import background
 from accounts.login import sign_in
 from accounts.models import Membership, User
 from accounts.principals import forget_members
@@ -91,6 +94,7 @@ def fresh_caches() -> Iterator[None]:
     catalog.clear_cache()
     usage.forget_changes()
     forget_members()
+    forget_counts()
     yield
     catalog.clear_cache()
     usage.forget_changes()
@@ -196,6 +200,12 @@ def naming(request: pytest.FixtureRequest, settings: Any) -> str:
     """Run the test under both ways of naming."""
     settings.TENANCY_NAMING = request.param
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do at once what requests leave for later, such as letters: see `mail.outbox`."""
+    monkeypatch.setattr(background, "_worker", SimpleNamespace(add=background.run))
 
 
 @pytest.fixture

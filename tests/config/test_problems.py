@@ -423,6 +423,7 @@ def test_token_is_asked_for_where_it_is_needed(document):
     }
     public = {
         "/api/v1/auth/signup", "/api/v1/auth/login", "/api/v1/auth/refresh",
+        "/api/v1/auth/password/forgot", "/api/v1/auth/password/reset",
         "/org/create", "/admin/login",
     }  # fmt: skip
     for path, _, operation in operations(document):
