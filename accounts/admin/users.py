@@ -8,11 +8,14 @@ from django.contrib.auth.views import PasswordChangeView
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse, reverse_lazy
+from django.utils import timezone
 from django.utils.html import format_html
 
 from accounts.admin.forms import NewUserForm, OwnPasswordForm, PasswordForm, UserForm
-from accounts.models import Membership, User
+from accounts.admin.user_acts import UserActs
+from accounts.models import Membership, Session, User
 from accounts.sessions import revoke_sessions
+from tenancy.admin.records import list_of
 
 MEMBERSHIPS_MAX = 100
 # A change of one of these ends the user's sessions, as a change of the password does.
@@ -27,7 +30,7 @@ else:
 
 
 class MembershipInline(_TabularInline):
-    """The organizations of a user; read here."""
+    """The organizations of a user; read here, changed on the page of each membership."""
 
     model = Membership
     fields = ["organization", "role", "created_at"]
@@ -35,6 +38,7 @@ class MembershipInline(_TabularInline):
     max_num = MEMBERSHIPS_MAX
     extra = 0
     can_delete = False
+    show_change_link = True
 
     def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Refuse."""
@@ -46,7 +50,7 @@ class MembershipInline(_TabularInline):
 
 
 @admin.register(User)
-class UserAdmin(_UserAdmin):
+class UserAdmin(UserActs, _UserAdmin):
     """Users, by their address. What makes an operator is given by superusers alone."""
 
     form = UserForm
@@ -58,9 +62,9 @@ class UserAdmin(_UserAdmin):
     search_fields = ["email", "name", "id"]
     search_help_text = "E-mail address, name or id"
     ordering = ["email"]
-    readonly_fields = ["id", "password_link", "last_login", "created_at"]
+    readonly_fields = ["id", "password_link", "sessions_link", "last_login", "created_at"]
     fieldsets = [
-        (None, {"fields": ["email", "name", "is_active", "password_link"]}),
+        (None, {"fields": ["email", "name", "is_active", "password_link", "sessions_link"]}),
         ("Operator", {"fields": POWERS}),
         ("Record", {"fields": ["id", "last_login", "created_at"]}),
     ]
@@ -73,6 +77,13 @@ class UserAdmin(_UserAdmin):
         """Return the way to a new password; of the old one nothing is shown."""
         url = reverse("admin:auth_user_password_change", args=[user.pk])
         return format_html('<a href="{}">Set a new password</a>', url)
+
+    @admin.display(description="sessions")
+    def sessions_link(self, user: User) -> str:
+        """Return how many sessions are open, and the way to them."""
+        still_open = user.sessions.filter(revoked_at=None, expires_at__gt=timezone.now()).count()
+        url = list_of(Session, user__id__exact=user.pk)
+        return format_html('<a href="{}">{} open</a>', url, still_open)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Refuse: users are deactivated."""
