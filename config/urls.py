@@ -20,6 +20,7 @@ from accounts.api.two_factor import SecondFactorViewSet, TwoFactorViewSet
 from config.documentation import DocumentationPage, DocumentView
 from config.errors import ErrorViewSet
 from config.home import HomeViewSet
+from tenancy.api.audit import AuditViewSet
 from tenancy.api.collections import CollectionViewSet
 from tenancy.api.documents import DocumentViewSet
 from tenancy.api.health import HealthViewSet
@@ -120,6 +121,7 @@ urlpatterns = [
         get="retrieve", patch="partial_update", delete="destroy",
     ),
     _api("api/v1/me/organizations", MeViewSet, "my-organizations", get="organizations"),
+    _api("api/v1/organization/audit-log", AuditViewSet, "audit-log", get="list"),
     _api("api/v1/operations", OperationViewSet, "operations", get="list"),
     _api(
         "api/v1/operations/<str:operation_id>", OperationViewSet, "operation", get="retrieve"

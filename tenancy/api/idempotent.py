@@ -30,7 +30,7 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 KEY = re.compile(r"[ -~]{1,255}")
 # What a client goes on with; everything else is made anew for each answer.
-KEPT_HEADERS = ("ETag", "Location")
+KEPT_HEADERS = ("Cache-Control", "ETag", "Location", "Referrer-Policy")
 # These say nothing of what was asked for, and waiting helps.
 NOT_KEPT = frozenset({401, 429})
 NOT_KEPT_CODES = frozenset({"operation_running"})

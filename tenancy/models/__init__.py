@@ -13,12 +13,19 @@ from tenancy.models.organizations import (
     Placement,
     SlugReservation,
 )
-from tenancy.models.records import AuditChain, AuditEvent, ErasureRecord, IdempotencyRecord
+from tenancy.models.records import (
+    AuditChain,
+    AuditEvent,
+    AuditEventQuerySet,
+    ErasureRecord,
+    IdempotencyRecord,
+)
 
 __all__ = [
     "OPEN",
     "AuditChain",
     "AuditEvent",
+    "AuditEventQuerySet",
     "Cluster",
     "Collection",
     "ErasureRecord",
