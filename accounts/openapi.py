@@ -1,4 +1,4 @@
-"""How the OpenAPI document names the access token; imported when the app is ready."""
+"""How the OpenAPI document names the credentials; imported when the app is ready."""
 
 from typing import Any
 
@@ -6,14 +6,31 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
 BEARER = "bearer"
+API_KEY = "apiKey"
 
 
-class AccessTokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """`Authorization: Bearer <access token>`."""
+class CredentialScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """`Authorization: Bearer` with an access token or an API key, or `X-API-Key` with a key."""
 
     target_class = "accounts.authentication.AccessTokenAuthentication"
-    name = BEARER
+    name = [BEARER, API_KEY]
 
-    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
-        """Return the security scheme."""
-        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        """Return what a request needs: one of the two."""
+        return [{BEARER: []}, {API_KEY: []}]
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
+        """Return the security schemes."""
+        bearer = {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token, or an API key `tk_…`. What concerns one's own "
+            "account takes access tokens alone.",
+        }
+        key = {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-API-Key",
+            "description": "An API key `tk_…`, in the place of `Authorization`; both is 401.",
+        }
+        return [bearer, key]

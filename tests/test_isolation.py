@@ -15,10 +15,14 @@ CANARY = "canary-of-acme"
 # Routes outside of DRF that anybody may read: they hold nothing of any organization.
 OPEN_ROUTES = {"home", "health", "livez", "readyz", "openapi", "docs"}
 SAMPLE = {
+    "invitation_id": "00000000-0000-4000-8000-000000000000",
+    "token": "inv_0000000000000000000000000000000000000000000",
     "collection": "main",
     "document_id": "secret",
+    "member_id": "00000000-0000-4000-8000-000000000000",
     "name": "word_1",
     "operation_id": "00000000-0000-4000-8000-000000000000",
+    "key_id": "00000000-0000-4000-8000-000000000000",
     "session_id": "00000000-0000-4000-8000-000000000000",
 }
 METHODS = ("get", "post", "put", "patch", "delete")

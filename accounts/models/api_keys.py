@@ -1,6 +1,7 @@
 """The keys of programs."""
 
 import uuid
+from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
@@ -46,3 +47,10 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def status_at(self, moment: datetime) -> str:
+        """Return `live`, `expired` or `revoked`."""
+        if self.revoked_at is not None:
+            return "revoked"
+        is_over = self.expires_at is not None and self.expires_at <= moment
+        return "expired" if is_over else "live"

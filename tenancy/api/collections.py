@@ -8,7 +8,14 @@ from tenancy import lifecycle, measurement
 from tenancy.api import schema_collections as schema
 from tenancy.api.indexes import indexes_of
 from tenancy.api.operations import represent_operation
-from tenancy.api.requests import actor_of, check_parameters, json_body, validated
+from tenancy.api.requests import (
+    actor_of,
+    check_collection,
+    check_parameters,
+    json_body,
+    seen_collections,
+    validated,
+)
 from tenancy.api.serializers import NewCollection
 from tenancy.api.views import TenantViewSet
 from tenancy.catalog import get_collection
@@ -31,9 +38,10 @@ class CollectionViewSet(TenantViewSet):
 
     @extend_schema(**schema.LIST_COLLECTIONS)
     def list(self, request: Request) -> Response:
-        """Return the names of all collections: the plan bounds them."""
+        """Return the names of the collections: the plan bounds them."""
         check_parameters(request)
-        return Response({"data": [{"name": name} for name in sorted(self.tenant.collections)]})
+        names = seen_collections(request, self.tenant.collections)
+        return Response({"data": [{"name": name} for name in names]})
 
     @extend_schema(**schema.CREATE_COLLECTION)
     def create(self, request: Request) -> Response:
@@ -44,6 +52,7 @@ class CollectionViewSet(TenantViewSet):
             raise ValidationFailed(
                 NAME_RULE, errors=[FieldError("/name", "invalid_name", NAME_RULE)]
             )
+        check_collection(request, name)
         if not lifecycle.declare_collection(self.tenant.id, name, by=actor_of(request)):
             raise AlreadyExists(f"There is a collection “{name}” already.")
         return Response(

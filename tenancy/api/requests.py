@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from rest_framework import serializers
@@ -27,6 +27,21 @@ def actor_of(request: Request) -> str:
     """Return who acts, as `user:<id>`."""
     principal: Any = request.user
     return str(principal.actor)
+
+
+def seen_collections(request: Request, names: Iterable[str]) -> list[str]:
+    """Return those of the names, sorted, that whoever asks may know of."""
+    principal: Any = request.user
+    return sorted(name for name in names if principal.may_touch(name))
+
+
+def check_collection(request: Request, name: str) -> None:
+    """Refuse a collection that a body names and whoever asks may not touch.
+
+    Those in a path are checked along with the permission.
+    """
+    principal: Any = request.user
+    principal.check_collection(name)
 
 
 def nearest(name: str, known: Collection[str]) -> str:
