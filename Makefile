@@ -8,8 +8,8 @@ INSTALLED := $(VENV)/.installed
 PYTEST_FLAGS ?= -n 4 --dist loadgroup
 # What a running service may have in the environment, and its tests must not see.
 SERVICE := MONGODB_URI DATABASE_URL REDIS_URL CELERY_BROKER_URL PORT SECRET_KEY DEBUG \
-	ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS LOG_LEVEL DJANGO_SETTINGS_MODULE ACCESS_TOKEN_MINUTES \
-	$(shell env | sed -n 's/^\(TENANTRY_[A-Z_]*\|TENANCY_[A-Z_]*\|ACCOUNTS_[A-Z_]*\|JWT_[A-Z_]*\)=.*/\1/p')
+	ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS LOG_LEVEL DJANGO_SETTINGS_MODULE ACCESS_TOKEN_MINUTES RATE_LIMITS \
+	$(shell env | sed -n 's/^\(TENANTRY_[A-Z_]*\|TENANCY_[A-Z_]*\|ACCOUNTS_[A-Z_]*\|JWT_[A-Z_]*\|LIMIT_[A-Z_]*\)=.*/\1/p')
 ALONE := env $(foreach name,$(SERVICE),-u $(name))
 
 .DEFAULT_GOAL := help

@@ -63,6 +63,7 @@ def service_settings(
         "DATABASE_URL": f"sqlite:///{home / 'catalog.sqlite3'}",
         "TENANCY_DATABASE": mongodb["database"],
         "TENANCY_NAMING": config.naming,
+        "RATE_LIMITS": "off",
         "TENANTRY_PROCESSES": "1",
         "TENANTRY_THREADS": "8",
     }

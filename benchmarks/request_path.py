@@ -180,6 +180,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
                 "TENANTRY_HOME": str(home / "home"),
                 "MONGODB_URI": mongod.uri,
                 "TENANCY_DATABASE": DATABASE,
+                "RATE_LIMITS": "off",
             }
             processes.append(start_server(SERVE, settings, home / "serve.log"))
             return measure(Stage(port, mongod.uri, *sign_up(port)), options)

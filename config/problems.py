@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
@@ -66,6 +67,7 @@ FOREIGN: dict[type[Exception], tuple[int, str, str]] = {
     drf.UnsupportedMediaType: (
         415, "unsupported_media_type", "Send the body with Content-Type: application/json.",
     ),
+    drf.Throttled: (429, "rate_limited", accounts.RateLimited.default_detail),
     drf.ParseError: (400, "malformed_json", "The body is not well-formed."),
 }  # fmt: skip
 # Every code that an answer can carry, with its status; README.md lists them.
@@ -134,8 +136,12 @@ def _headers(body: dict[str, Any], error: Exception | None) -> dict[str, str]:
         headers["WWW-Authenticate"] = f'Bearer realm="tenantry", error="{body["code"]}"'
     if body["status"] == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if "retry_after" in body:
+        headers["Retry-After"] = str(body["retry_after"])
     if isinstance(error, accounts.RateLimited):
         headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, drf.Throttled):
+        headers["Retry-After"] = str(max(1, ceil(vars(error)["wait"] or 0)))
     if body["status"] == 412 and "current" in body:
         headers["ETag"] = body["current"]
     return headers

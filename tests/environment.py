@@ -34,6 +34,7 @@ if not WORKER:
     os.environ.pop("MONGODB_URI", None)
     os.environ.pop(SECOND_URI, None)
 os.environ["TENANTRY_HOME"] = str(_home)
+os.environ["RATE_LIMITS"] = "off"  # a test that is about them switches them on
 os.environ["TENANCY_DATABASE"] = f"tenantry_test_{WORKER or 'main'}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpResponse
+from django.utils.module_loading import import_string
 from drf_spectacular.utils import extend_schema
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from rest_framework.request import Request
@@ -42,6 +43,7 @@ class HealthViewSet(ViewSet):
         body = {
             "status": "ready" if ready else "not_ready",
             "checks": {name: "ok" if good else "unreachable" for name, good in checks.items()},
+            **_notes(),
         }
         return Response(body, status=200 if ready else 503)
 
@@ -57,6 +59,12 @@ class HealthViewSet(ViewSet):
 
 def _checks() -> dict[str, bool]:
     return {"catalog": _answers(_check_catalog), "cluster": _answers(_check_cluster)}
+
+
+def _notes() -> dict[str, str]:
+    """Return what other parts say of themselves; it does not decide whether this one can serve."""
+    notes = settings.TENANCY_READINESS_NOTES
+    return {name: import_string(function)() for name, function in notes.items()}
 
 
 def _check_catalog() -> None:

@@ -96,7 +96,8 @@ def answers(*problems: int, **good: dict[str, Any] | None) -> dict[Any, Any]:
             responses[status] = OpenApiResponse(description="Done.")
         else:
             responses[(status, "application/json")] = body
-    for status in problems:
+    # Whoever has a credential has a plan, which may limit how often.
+    for status in dict.fromkeys((*problems, *([429] if 401 in problems else []))):
         responses[(status, "application/problem+json")] = OpenApiResponse(
             PROBLEM, description=_PROBLEM_TITLES[status]
         )
@@ -138,7 +139,11 @@ _BODY = {"application/json": DOCUMENT}
 
 _STATUS: dict[str, Any] = {
     "type": "object",
-    "properties": {"status": {"type": "string"}, "checks": {"type": "object"}},
+    "properties": {
+        "status": {"type": "string"},
+        "checks": {"type": "object"},
+        "limits": {"type": "string", "description": "`ok`, `memory`, `degraded` or `off`."},
+    },
 }
 LIVEZ: dict[str, Any] = {
     "summary": "Is the process alive?",

@@ -11,7 +11,7 @@ PLANS = "/admin/tenancy/plan/"
 PLAN = {
     "code": "team", "default_kind": "database", "region": "", "max_collections": "5",
     "max_document_bytes": "1000", "max_documents": "", "max_bytes": "1048576",
-    "max_members": "", "requests_per_minute": "",
+    "max_members": "", "requests_per_minute": "", "burst": "",
 }  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def test_a_plan_is_added_and_an_empty_limit_is_no_limit(operator, root):
 
 
 def test_the_form_says_what_an_empty_limit_is(operator):
-    assert text_of(operator.get(f"{PLANS}add/")).count("Empty: no limit.") == 4
+    assert text_of(operator.get(f"{PLANS}add/")).count("Empty: no limit.") == 5
 
 
 def test_the_list_counts_organizations_and_shows_limits(operator, initech, hooli):

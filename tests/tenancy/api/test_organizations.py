@@ -77,6 +77,7 @@ def test_get_answers_with_the_contract(naming, acme, vera):
         "usage": {"documents": 0, "bytes": 0, "collections": 1},
         "limits": {
             "documents": None, "bytes": None, "collections": 100, "document_bytes": 1_048_576,
+            "requests_per_minute": None, "burst": None,
         },
     }  # fmt: skip
 

@@ -1,0 +1,55 @@
+"""System checks of what concerns people: a wrong setting is named before it does harm."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as CheckWarning
+from redis import Redis
+
+from accounts.throttles import LIMITS, parse_limit
+
+
+@register()
+def check_limits(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Return an error for each limit that is not written as one."""
+    return [
+        Error(f"{name} is one limit such as 10/15 minutes, not “{text}”.", id="accounts.E001")
+        for name, text in ((name, getattr(settings, name)) for name in LIMITS)
+        if not _is_limit(text)
+    ]
+
+
+@register()
+def check_redis_url(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Return an error unless the URL can be one of Redis. It is not repeated: it has a password."""
+    if not settings.REDIS_URL or _is_redis_url(settings.REDIS_URL):
+        return []
+    message = "REDIS_URL is redis://:password@host:port/0, or begins with rediss:// or unix://."
+    return [Error(message, id="accounts.E002")]
+
+
+@register()
+def check_limits_are_on(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Return a warning where nothing stands between production and a guesser of passwords."""
+    if settings.RATE_LIMITS or not settings.TENANTRY_PRODUCTION:
+        return []
+    message = "RATE_LIMITS is off: passwords can be guessed without end. It is for benchmarks."
+    return [CheckWarning(message, id="accounts.W001")]
+
+
+def _is_limit(text: str) -> bool:
+    try:
+        parse_limit(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_redis_url(url: str) -> bool:
+    try:
+        Redis.from_url(url).close()
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,113 @@
+"""Windows that slide: each holds the moments of what was counted within its last seconds.
+
+So a limit is exact at every moment. Several windows are taken from together, all or none.
+"""
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from tenancy.clock import seconds
+
+MEMORY_MAX_KEYS = 50_000  # for each length of window; the one that was counted least recently goes
+
+
+class Window(NamedTuple):
+    """At most `limit` within any `seconds`, under one key."""
+
+    key: str
+    limit: int
+    seconds: int
+
+
+class Standing(NamedTuple):
+    """How many are left in a window, and in how many seconds it has room for one more."""
+
+    left: int
+    reset: float
+
+
+class Taken(NamedTuple):
+    """What came of it: which windows were full (by their number), and how each stands now."""
+
+    full: tuple[int, ...]
+    standings: tuple[Standing, ...]
+
+
+class Windows(Protocol):
+    """A place where windows are kept."""
+
+    def take(self, windows: Sequence[Window]) -> Taken:
+        """Count one in every window, unless any is full: then in none."""
+
+    def forget(self, windows: Sequence[Window]) -> None:
+        """Empty the windows."""
+
+
+class MemoryWindows:
+    """Windows in the memory of this process.
+
+    Not the `MemoryStorage` of `limits`: that gives up a key's lock when the key is cleared, so that
+    attempts at the same time can exceed a limit, has no bound, and starts a thread every 10 ms.
+    """
+
+    def __init__(self, *, max_keys: int = MEMORY_MAX_KEYS) -> None:
+        self._max_keys = max_keys
+        self._lock = threading.Lock()
+        # By length of window, then key; what was counted least recently comes first.
+        self._kept: dict[int, OrderedDict[str, list[float]]] = {}
+
+    def take(self, windows: Sequence[Window]) -> Taken:
+        """Count one in every window, unless any is full: then in none."""
+        now = seconds()
+        with self._lock:
+            counted = [self._count(window, now) for window in windows]
+            full = tuple(
+                number for number, window in enumerate(windows)
+                if len(counted[number]) >= window.limit
+            )  # fmt: skip
+            if not full:
+                for window, moments in zip(windows, counted, strict=True):
+                    self._add(window, moments, now)
+            return Taken(full, tuple(map(_standing, windows, counted, [now] * len(windows))))
+
+    def forget(self, windows: Sequence[Window]) -> None:
+        """Empty the windows."""
+        with self._lock:
+            for window in windows:
+                if kept := self._kept.get(window.seconds):
+                    kept.pop(window.key, None)
+
+    def clear(self) -> None:
+        """Empty every window."""
+        with self._lock:
+            self._kept.clear()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._kept.values()))
+
+    def _count(self, window: Window, now: float) -> list[float]:
+        moments = self._kept.setdefault(window.seconds, OrderedDict()).get(window.key, [])
+        edge = now - window.seconds
+        if moments and moments[0] <= edge:
+            del moments[: bisect_right(moments, edge)]
+        return moments
+
+    def _add(self, window: Window, moments: list[float], now: float) -> None:
+        kept = self._kept[window.seconds]
+        moments.append(now)
+        kept[window.key] = moments
+        kept.move_to_end(window.key)
+        # Two at most for each that is added: so the old ones go, and no request pays for many.
+        for _ in range(2):
+            key, oldest = next(iter(kept.items()))
+            if len(kept) <= self._max_keys and oldest and oldest[-1] > now - window.seconds:
+                break
+            del kept[key]
+
+
+def _standing(window: Window, moments: list[float], now: float) -> Standing:
+    reset = moments[0] + window.seconds - now if moments else window.seconds
+    return Standing(max(0, window.limit - len(moments)), reset)
