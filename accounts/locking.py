@@ -1,5 +1,7 @@
 """Lock a user out, and let them in again: an operator's act, which deletes nothing."""
 
+from functools import partial
+
 from django.db import transaction
 
 from accounts.models import User
@@ -23,6 +25,6 @@ def unlock_user(user: User, *, by: str) -> bool:
     with transaction.atomic():
         if not User.objects.filter(pk=user.pk, is_active=False).update(is_active=True):
             return False
-        transaction.on_commit(forget_members)
+        transaction.on_commit(partial(forget_members, user_id=user.pk))
         record_for_user(user, "user.unlocked", by=by)
     return True

@@ -124,6 +124,8 @@ def get_member(claims: Claims) -> Member:
     return member
 
 
-def forget_members() -> None:
-    """Make this process read the rows again."""
-    _members.clear()
+def forget_members(**which: object) -> None:
+    """Make this process read rows again: those of `user_id`, `session_id` and so on, or all."""
+    _members.forget_if(
+        lambda member: all(getattr(member, name) == value for name, value in which.items())
+    )

@@ -1,5 +1,7 @@
 """Go on with a session: new tokens for a refresh token, in this organization or another."""
 
+from functools import partial
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -25,7 +27,7 @@ def refresh(token: str, *, organization: str | None = None) -> SignedIn:
         issued = refresh_tokens.rotate(session, token)
         if session.organization_id != membership.organization_id:
             session.organization = membership.organization
-            transaction.on_commit(forget_members)
+            transaction.on_commit(partial(forget_members, session_id=session.pk))
         session.last_seen_at = timezone.now()
         session.save(update_fields=["organization", "last_seen_at"])
     return SignedIn(session, membership, make_access_token(session, membership), issued)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from tenancy.audit import record_event
 from tenancy.models import Organization
 
 USER_AGENT_MAX_CHARACTERS = 200
+# What tells which cached members a condition on sessions is about; others only narrow it.
+MEMBER_ATTRIBUTES = {"pk": "session_id", "user": "user_id", "organization": "organization_id"}
 LIST_MAX_SESSIONS = 200
 
 
@@ -51,7 +54,12 @@ def revoke_sessions(*, reason: str = "revoked", but: Session | None = None, **wh
     if but is not None:
         chosen = chosen.exclude(pk=but.pk)
     ended = chosen.update(revoked_at=timezone.now(), revoked_for=reason)
-    transaction.on_commit(forget_members)
+    about = {
+        MEMBER_ATTRIBUTES[name]: getattr(value, "pk", value)
+        for name, value in which.items()
+        if name in MEMBER_ATTRIBUTES
+    }
+    transaction.on_commit(partial(forget_members, **about))
     return ended
 
 

@@ -272,3 +272,15 @@ def test_sign_in_of_one_leaves_the_tokens_of_others(acme, bob):
     other.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
 
     assert {client.get(ORGANIZATION).status_code for client in (bob, other)} == {200}
+
+
+def test_end_of_one_session_leaves_what_is_known_of_others(acme, django_assert_num_queries):
+    bob, vera = acme.client("bob"), acme.client("vera")
+    for client in (bob, vera):
+        assert client.get(ORGANIZATION).status_code == 200
+
+    revoke_sessions(user=acme.users["bob"])
+
+    with django_assert_num_queries(0):
+        get_member(claims_of(vera))
+    assert_revoked(bob.get(ORGANIZATION))
