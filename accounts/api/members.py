@@ -28,7 +28,7 @@ def represent_member(membership: Membership) -> dict[str, Any]:
     return {
         "id": str(membership.pk),
         "user": {"id": str(user.pk), "email": user.email, "name": user.name},
-        "role": membership.role,
+        "role": str(membership.role),
         "two_factor": getattr(membership, "has_two_factor", False),
         "created_at": membership.created_at.isoformat(),
     }

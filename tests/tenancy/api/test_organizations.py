@@ -79,6 +79,8 @@ def test_get_answers_with_the_contract(naming, acme, vera):
             "documents": None, "bytes": None, "collections": 100, "document_bytes": 1_048_576,
             "requests_per_minute": None, "burst": None,
         },
+        "settings": {},
+        "two_factor_required": False,
     }  # fmt: skip
 
 
