@@ -5,8 +5,11 @@ from functools import partial
 import pytest
 from pymongo import MongoClient
 from pymongo.monitoring import CommandListener
+from rest_framework.test import APIClient
 
+from accounts.api_keys import KeyTerms, issue_key
 from tenancy.mongo import clients
+from tests.conftest import ACTOR
 from tests.http import DOCUMENTS, document_url, send
 
 pytestmark = pytest.mark.everywhere
@@ -94,6 +97,25 @@ def test_steady_state_asks_the_catalog_nothing_and_mongodb_little(
 
     assert answer.status_code == status
     assert commands == expected
+
+
+@pytest.mark.parametrize("header", ["HTTP_AUTHORIZATION", "HTTP_X_API_KEY"])
+def test_steady_state_is_the_same_for_an_api_key(
+    warm, commands, acme, django_assert_num_queries, header
+):
+    terms = KeyTerms("Robot", "editor", collections=["main"])
+    secret = issue_key(acme.id, terms, by=ACTOR).secret
+    program = APIClient()
+    program.credentials(**{header: f"Bearer {secret}" if "AUTH" in header else secret})
+    assert program.get(document_url("ada")).status_code == 200
+    commands.clear()
+
+    with django_assert_num_queries(0):
+        answers = [program.get(document_url("ada")) for _ in range(3)]
+        answers.append(send(program, "PUT", document_url("ada"), {"n": 2}))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert commands == ["find", "find", "find", "findAndModify"]
 
 
 def test_a_full_page_is_one_command(warm, commands, stored, django_assert_num_queries):
