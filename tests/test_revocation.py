@@ -4,6 +4,7 @@ Both processes have the credential in their caches when it ends; nobody tells th
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PASSWORD
-from tests.servers import Service, running_service
+from tests.servers import Service, at_once, running_service
 
 pytestmark = pytest.mark.xdist_group("service")
 
@@ -19,7 +20,6 @@ WITHIN_SECONDS = 5.0
 ORGANIZATION = "/api/v1/organization"
 DOCUMENTS = "/api/v1/collections/main/documents"
 MEMBERS, KEYS = f"{ORGANIZATION}/members", f"{ORGANIZATION}/api-keys"
-INVITATIONS = f"{ORGANIZATION}/invitations"
 NEW_PASSWORD = "another horse 8 staples"
 
 
@@ -32,16 +32,25 @@ def service(tmp_path_factory, mongo_client):
 
 @dataclass
 class Office:
-    """An organization with an owner and an editor, both signed in."""
+    """An organization with an owner and an editor (or admin), both signed in."""
 
     service: Service
     slug: str
     owner: str
-    editor: str
-    editor_email: str
+    editor: str = ""
+
+    @property
+    def editor_email(self) -> str:
+        return f"editor@{self.slug}.example"
 
     def ask(self, number: int, method: str, path: str, token: str = "", **request: Any) -> Any:
         return self.service.call(number, method, path, token=token or self.owner, **request)
+
+    def log_in(self) -> str:
+        body = {"email": self.editor_email, "password": PASSWORD}
+        answer = self.ask(0, "POST", "/api/v1/auth/login", json=body)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
 
     def member(self, role: str) -> str:
         """Return the id of the membership with a role."""
@@ -49,23 +58,21 @@ class Office:
         return str(next(row["id"] for row in rows if row["role"] == role))
 
 
-def open_office(service: Service, name: str, role: str = "editor") -> Office:
-    owner = service.token(name)
-    slug = name.lower().replace(" ", "-")
-    email = f"editor@{slug}.example"
+def open_offices(service: Service, roles: dict[str, str]) -> dict[str, Office]:
+    """Return an office for each slug, with a second member of that role."""
+    offices = {slug: Office(service, slug, service.token(slug)) for slug in roles}
     code = (
-        "from accounts.models import *; from tenancy.models import Organization; "
-        "from accounts.memberships import add_member; "
-        f"user = User.objects.create_user({email!r}, {PASSWORD!r}); "
-        f"add_member(user, Organization.objects.get(slug={slug!r}), {role!r})"
+        "from accounts.models import User; from tenancy.models import Organization; "
+        "from accounts.memberships import add_member\n"
+        f"for slug, role in {roles!r}.items():\n"
+        f"    user = User.objects.create_user(f'editor@{{slug}}.example', {PASSWORD!r})\n"
+        "    add_member(user, Organization.objects.get(slug=slug), role)\n"
     )
     done = service.deployment.python(code)
     assert done.returncode == 0, done.stderr
-    answer = service.call(
-        0, "POST", "/api/v1/auth/login", json={"email": email, "password": PASSWORD}
-    )
-    assert answer.status_code == 200, answer.text
-    return Office(service, slug, owner, answer.json()["access_token"], email)
+    for office in offices.values():
+        office.editor = office.log_in()
+    return offices
 
 
 def demote(office: Office) -> Any:
@@ -86,8 +93,7 @@ def delete(office: Office) -> Any:
 
 
 def change_password_elsewhere(office: Office) -> Any:
-    login = {"email": office.editor_email, "password": PASSWORD}
-    other = office.ask(0, "POST", "/api/v1/auth/login", json=login).json()["access_token"]
+    other = office.log_in()
     body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     return office.ask(0, "POST", "/api/v1/auth/password/change", other, json=body)
 
@@ -101,8 +107,7 @@ def log_out(office: Office) -> Any:
 
 
 def log_out_everywhere(office: Office) -> Any:
-    login = {"email": office.editor_email, "password": PASSWORD}
-    other = office.ask(0, "POST", "/api/v1/auth/login", json=login).json()["access_token"]
+    other = office.log_in()
     return office.ask(0, "POST", "/api/v1/auth/logout-all", other)
 
 
@@ -117,6 +122,17 @@ def require_two_factors(office: Office) -> Any:
     return office.ask(0, "PATCH", ORGANIZATION, json={"two_factor_required": True})
 
 
+def make_key(office: Office) -> str:
+    made = office.ask(0, "POST", KEYS, json={"name": "robot", "role": "editor"})
+    assert made.status_code == 201, made.text
+    return str(made.json()["key"])
+
+
+def revoke_key(office: Office) -> Any:
+    (row,) = office.ask(0, "GET", KEYS).json()["data"]
+    return office.ask(0, "DELETE", f"{KEYS}/{row['id']}")
+
+
 def warm(service: Service, token: str) -> None:
     """Have both processes know the credential."""
     for number in (0, 1):
@@ -124,63 +140,73 @@ def warm(service: Service, token: str) -> None:
         assert answer.status_code == 201, answer.text
 
 
-def seconds_until_refused(service: Service, number: int, token: str) -> tuple[float, Any]:
-    """Return how long a process still takes a credential for good, and its refusal."""
+def end_here(service: Service, act: Callable[[], Any], token: str) -> tuple[str, float]:
+    """Act in the first process; return what it then says to the credential, and since when."""
+    done = act()
     began = time.monotonic()
+    ok = (
+        done.status_code in (200, 202, 204) if hasattr(done, "status_code") else not done.returncode
+    )
+    assert ok, done
+    answer = service.call(0, "POST", DOCUMENTS, token=token, json={"n": 1})
+    return ("good" if answer.status_code == 201 else str(answer.json()["code"])), began
+
+
+def seconds_until_refused(service: Service, began: float, token: str) -> tuple[float, Any]:
+    """Return how long the second process still takes a credential for good, and its refusal."""
     while time.monotonic() - began < 2 * WITHIN_SECONDS:
         asked = time.monotonic()
-        answer = service.call(number, "POST", DOCUMENTS, token=token, json={"n": 1})
+        answer = service.call(1, "POST", DOCUMENTS, token=token, json={"n": 1})
         if answer.status_code >= 400:
             return asked - began, answer
     raise AssertionError(f"still good after {2 * WITHIN_SECONDS} s: {answer.text}")
 
 
-def assert_ended(act: Any, service: Service, token: str, *, codes: set[str], here: bool) -> None:
-    done = act()
-    status = getattr(done, "status_code", None)
-    assert (status is None and done.returncode == 0) or status in (200, 202, 204), done
-    if here:
-        at_once = service.call(0, "POST", DOCUMENTS, token=token, json={"n": 1})
-        assert at_once.json()["code"] in codes, at_once.text
-    waited, refusal = seconds_until_refused(service, 1, token)
+GONE = {"token_revoked"}
+# What ends it; what is said then; whether the process that did it knows at once.
+ENDINGS = {
+    "demoted": (demote, GONE, True),
+    "removed": (remove, GONE, True),
+    "suspended": (suspend, {"organization_suspended"}, False),
+    "deleted": (delete, {"organization_deleted", "token_revoked"}, True),
+    "password-changed": (change_password_elsewhere, GONE, True),
+    "password-changed-the-old-way": (change_password_the_old_way, GONE, True),
+    "logged-out": (log_out, GONE, True),
+    "logged-out-everywhere": (log_out_everywhere, GONE, True),
+    "deactivated": (deactivate, GONE, False),
+    "two-factors-required": (require_two_factors, {"two_factor_enrollment_required"}, True),
+    "key-revoked": (revoke_key, GONE, True),
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes(service: Service) -> dict[str, Any]:
+    """What both processes said after each ending: everything is ended first, then awaited."""
+    roles = {slug: "admin" if slug.endswith("old-way") else "editor" for slug in ENDINGS}
+    offices = open_offices(service, roles)
+    offices["key-revoked"].editor = make_key(offices["key-revoked"])
+    for office in offices.values():
+        warm(service, office.editor)
+    here = {
+        slug: end_here(service, partial(end, offices[slug]), offices[slug].editor)
+        for slug, (end, _, _) in ENDINGS.items()
+    }
+    calls = [
+        partial(seconds_until_refused, service, here[slug][1], offices[slug].editor)
+        for slug in ENDINGS
+    ]
+    elsewhere = dict(zip(ENDINGS, at_once(calls), strict=True))
+    return {slug: (here[slug][0], *(elsewhere[slug] or (None, None))) for slug in ENDINGS}
+
+
+@pytest.mark.parametrize("slug", ENDINGS)
+def test_credential_ends_here_at_once_and_elsewhere_within_five_seconds(outcomes, slug):
+    _, codes, at_once_here = ENDINGS[slug]
+    said_here, waited, refusal = outcomes[slug]
+
+    assert refusal is not None
     assert waited < WITHIN_SECONDS
     assert refusal.json()["code"] in codes
     assert refusal.status_code in (401, 403, 410)
-
-
-GONE = {"token_revoked"}
-ENDINGS = [
-    (demote, GONE, True),
-    (remove, GONE, True),
-    (suspend, {"organization_suspended"}, False),
-    (delete, {"organization_deleted", "token_revoked"}, True),
-    (change_password_elsewhere, GONE, True),
-    (change_password_the_old_way, GONE, True),
-    (log_out, GONE, True),
-    (log_out_everywhere, GONE, True),
-    (deactivate, GONE, False),
-    (require_two_factors, {"two_factor_enrollment_required"}, True),
-]
-
-
-@pytest.mark.parametrize(
-    ("end", "codes", "here"), ENDINGS, ids=lambda value: getattr(value, "__name__", "")
-)
-def test_credential_ends_here_at_once_and_elsewhere_within_five_seconds(service, end, codes, here):
-    role = "admin" if end is change_password_the_old_way else "editor"
-    office = open_office(service, f"Office {end.__name__.replace('_', ' ')}", role)
-    warm(service, office.editor)
-
-    assert_ended(partial(end, office), service, office.editor, codes=codes, here=here)
-
-
-def test_revoked_key_ends_here_at_once_and_elsewhere_within_five_seconds(service):
-    office = open_office(service, "Office of keys")
-    made = office.ask(0, "POST", KEYS, json={"name": "robot", "role": "editor"})
-    assert made.status_code == 201, made.text
-    key = made.json()
-    warm(service, key["key"])
-
-    revoke = partial(office.ask, 0, "DELETE", f"{KEYS}/{key['id']}")
-
-    assert_ended(revoke, service, key["key"], codes=GONE, here=True)
+    if at_once_here:
+        assert said_here in codes
