@@ -81,3 +81,17 @@ def tour(readme: Path) -> str:
     marked = re.search(r"<!-- tour -->\n```bash\n(.*?)```\n<!-- /tour -->", text, re.DOTALL)
     assert marked is not None
     return marked[1]
+
+
+def test_every_test_that_the_docs_name_is_there():
+    text = (ROOT / "docs" / "identity.md").read_text()
+    rows = re.findall(r"^\|[^|]+\| (`.+`) \|$", text.rpartition("## Claims")[2], re.MULTILINE)
+    found = []
+    for row in rows:
+        folder = Path()
+        for name in re.findall(r"`([^`]+\.py)`", row):
+            folder = Path(name).parent if "/" in name else folder
+            found.append(ROOT / folder / Path(name).name)
+
+    assert len(found) >= 14
+    assert [path for path in found if not path.is_file()] == []
