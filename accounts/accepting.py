@@ -29,7 +29,7 @@ from accounts.invitations import (
 )
 from accounts.login import SignedIn, check_unchanged, sign_in
 from accounts.memberships import add_member, lock_people
-from accounts.models import Invitation, Session, User
+from accounts.models import Invitation, Membership, Session, User
 from accounts.passwords import check_new_password, hash_password, matches
 from accounts.principals import Member
 from accounts.roles import Role
@@ -90,7 +90,9 @@ def accept_signed_in(token: str, member: Member, *, device: Device) -> SignedIn:
     than the invited one, or PlanLimitReached.
     """
     invitation = get_open_invitation(token)
-    user = User.objects.get(pk=member.user_id)
+    user = User.objects.filter(pk=member.user_id).first()
+    if user is None:
+        raise TokenRevoked
     if user.email != invitation.email:
         raise PermissionDenied("The invitation is for another address than yours.")
     with transaction.atomic():
@@ -154,7 +156,8 @@ def _check_session(user: User, session_id: UUID) -> str:
 
 
 def _join(invitation: Invitation, user: User, device: Device, methods: str) -> SignedIn:
-    membership = add_member(user, invitation.organization, Role(invitation.role))
+    added = add_member(user, invitation.organization, Role(invitation.role))
+    membership = Membership.objects.select_related("user", "organization").get(pk=added.pk)
     signed_in = sign_in(user, membership, device, methods=methods)
     record_event(
         invitation.organization, "invitation.accepted", by=f"user:{user.pk}",

@@ -112,7 +112,7 @@ def invite(
         _replace_expired(organization, address)
         token = _new_token()
         invitation = _insert(
-            pk=invitation_id or uuid4(), organization=organization, email=address, role=role,
+            pk=invitation_id or uuid4(), organization=organization, email=address, role=role.value,
             **_sent_now(token, by), sent_count=1,
         )  # fmt: skip
         send_invitation(invitation, token)

@@ -82,7 +82,7 @@ GET_INVITATION: dict[str, Any] = {
     "summary": "Look at an invitation",
     "auth": [],
     "parameters": [_TOKEN],
-    "responses": answers(400, 403, 404, 410, s200=_OFFER),
+    "responses": answers(400, 403, 404, 410, 429, s200=_OFFER),
 }
 ACCEPT_INVITATION: dict[str, Any] = {
     "summary": "Accept an invitation: by the password of the address's account, the one wanted "
