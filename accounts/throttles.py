@@ -190,9 +190,9 @@ class AddressThrottle(BaseThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Return True, or raise RateLimited."""
-        name = getattr(view, "address_limits", {}).get(view.action)
-        if name is not None:
-            count_from(name, client_address(request._request))  # noqa: SLF001
+        limits: dict[str, str] | None = getattr(view, "address_limits", None)
+        if limits is not None and view.action in limits:
+            count_from(limits[view.action], client_address(request._request))  # noqa: SLF001
         return True
 
 
