@@ -46,7 +46,8 @@ class Command(ReportingCommand):
     ) -> Report:
         """Verify and say which chains are whole, which are broken, and where."""
         kept = _read_kept(expect)
-        wanted = [_key(organization)] * (organization is not None) + [SERVICE] * service
+        wanted = [] if organization is None else [_key(organization)]
+        wanted += [SERVICE] * service
         verdicts = [verify_chain(key, kept=kept.get(key, ())) for key in wanted or _all(kept)]
         slugs = _slugs(verdict.key for verdict in verdicts)
         broken = [verdict for verdict in verdicts if not verdict.is_whole]
