@@ -105,7 +105,7 @@ def invite(
     with transaction.atomic():
         organization = lock_people(by.organization_id)
         check_active(organization)
-        begun = invitations_of(organization.pk).filter(pk=invitation_id).first()
+        begun = _find_begun(organization, invitation_id)
         if begun is not None:
             return _finish(begun, by)
         check_room(organization, address)
@@ -169,7 +169,7 @@ def close_invitations(organization: Organization) -> None:
 def may_still_grant(invitation: Invitation) -> bool:
     """Return whether who answers for an invitation may give its role now, by the rows."""
     if invitation.invited_by_key_id is not None:
-        return _key_may_grant(invitation)
+        return _key_may_grant(invitation.invited_by_key_id, invitation.role)
     rows = Membership.objects.filter(
         organization=invitation.organization_id,
         user=invitation.invited_by_id,
@@ -179,13 +179,13 @@ def may_still_grant(invitation: Invitation) -> bool:
     return role is not None and all(allows(role, each) for each in _needed(invitation.role))
 
 
-def _key_may_grant(invitation: Invitation) -> bool:
-    rows = ApiKey.objects.filter(pk=invitation.invited_by_key_id, revoked_at=None)
+def _key_may_grant(key_id: UUID, role: str) -> bool:
+    rows = ApiKey.objects.filter(pk=key_id, revoked_at=None)
     key = rows.exclude(expires_at__lte=timezone.now()).first()
     if key is None:
         return False
     holder = KeyHolder(key.organization_id, key.role, scopes=frozenset(key.scopes), key_id=key.pk)
-    return all(holder.may(each) for each in _needed(invitation.role))
+    return all(holder.may(each) for each in _needed(role))
 
 
 def _needed(role: str) -> list[str]:
@@ -236,6 +236,12 @@ def _insert(**fields: Any) -> Invitation:
         raise taken(
             "The address has an open invitation. Send that one again, or revoke it first."
         ) from error
+
+
+def _find_begun(organization: Organization, invitation_id: UUID | None) -> Invitation | None:
+    if invitation_id is None:
+        return None
+    return invitations_of(organization.pk).filter(pk=invitation_id).first()
 
 
 def _finish(invitation: Invitation, by: Principal) -> Invitation:
