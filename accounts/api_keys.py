@@ -50,6 +50,11 @@ LIVE_MAX_KEYS = 100
 OVERLAP_MAX_SECONDS = 7 * 24 * 3600
 OVERLAP_DEFAULT_SECONDS = 24 * 3600
 NO_KEY = "There is no such API key, or it has ended."
+NOT_NOW = "The API key was rotated a short while ago, and the secret before still holds."
+ROTATE_HINT = (
+    "Wait until previous_until; or rotate with overlap_seconds 0, which ends both secrets at once; "
+    "or make another key."
+)
 
 
 @dataclass(frozen=True)
@@ -156,22 +161,27 @@ def _checked(role: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def rotate_key(
     principal: Principal, key_id: UUID, *, overlap_seconds: int = OVERLAP_DEFAULT_SECONDS
 ) -> IssuedKey:
-    """Give a key a new secret; the one before holds for the overlap, one before that no more.
+    """Give a key a new secret; the one before holds for the overlap.
 
-    Raises NotFound, PermissionDenied, and RevisionConflict if another rotation came in between.
+    While it does, the key is rotated again without an overlap alone: that ends both secrets, and
+    any other rotation would break the promise. Raises NotFound, PermissionDenied, and
+    RevisionConflict for that, or if another rotation came in between.
     """
     row = _get_live(principal.organization_id, key_id)
     check_grant(principal, row.role, row.scopes)
     secret, now = key_tokens.make_key(key_id), timezone.now()
     with transaction.atomic():
         unchanged = ApiKey.objects.filter(_live(), pk=key_id, digest=row.digest)
+        if overlap_seconds:
+            unchanged = unchanged.filter(Q(previous_until=None) | Q(previous_until__lte=now))
         if not unchanged.update(
             digest=key_tokens.digest_of(secret),
             previous_digest=row.digest,
             previous_until=now + timedelta(seconds=overlap_seconds),
             rotated_at=now,
         ):
-            raise RevisionConflict("The API key was rotated or revoked at the same time.")
+            _get_live(principal.organization_id, key_id)
+            raise RevisionConflict(NOT_NOW, hint=ROTATE_HINT)
         transaction.on_commit(forget_keys)
         record_event(
             row.organization, "api_key.rotated", by=principal.actor, key=str(key_id),

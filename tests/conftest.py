@@ -20,6 +20,7 @@ from rest_framework.test import APIClient
 
 from accounts.limit_stores import forget_everything as forget_counts
 from accounts import background
+from accounts import last_used
 from accounts.login import sign_in
 from accounts.models import Membership, User
 from accounts.principals import forget_members
@@ -99,6 +100,15 @@ def fresh_caches() -> Iterator[None]:
     catalog.clear_cache()
     usage.forget_changes()
     forget_members()
+
+
+@pytest.fixture(autouse=True)
+def no_late_notes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """When keys and sessions were used is written by tests that ask for it, and by no thread."""
+    monkeypatch.setattr(last_used.Notebook, "_start", lambda self: None)
+    last_used.forget_uses()
+    yield
+    last_used.forget_uses()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from accounts.key_terms import COLLECTIONS_MAX, KEY_ROLES, KEY_SCOPES
+from tenancy.api.idempotent import PARAMETER as IDEMPOTENCY_KEY
 from tenancy.api.schema import USUAL, answers, page_of, query
 
 _TEXT = {"type": "string"}
@@ -82,7 +83,8 @@ ROTATION: dict[str, Any] = {
             "minimum": 0,
             "maximum": 604_800,
             "default": 86_400,
-            "description": "For so long the secret before holds, too; one before that does not.",
+            "description": "For so long the secret before holds, too. While it does, only 0 is "
+            "taken, which ends both.",
         }
     },
 }
@@ -96,8 +98,9 @@ LIST_KEYS: dict[str, Any] = {
 }
 CREATE_KEY: dict[str, Any] = {
     "summary": "Make an API key; its secret is shown once",
+    "parameters": [IDEMPOTENCY_KEY],
     "request": {"application/json": NEW_KEY},
-    "responses": answers(*USUAL, 415, 422, s201=KEY_WITH_SECRET),
+    "responses": answers(*USUAL, 409, 415, 422, s201=KEY_WITH_SECRET),
 }
 CHANGE_KEY: dict[str, Any] = {
     "summary": "Change an API key that has not ended",

@@ -8,9 +8,10 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts import api_keys, key_tokens, last_used
-from accounts.api_keys import KeyTerms, issue_key
+from accounts.api_keys import KeyTerms, issue_key, revoke_key
 from accounts.key_terms import KEY_SCOPES, scopes_of
 from accounts.models import ApiKey, Membership
+from accounts.permissions import DeclaredPermission
 from accounts.roles import Role
 from tests.conftest import ACTOR
 from tests.http import DOCUMENTS, pointers, refused, send
@@ -238,6 +239,21 @@ def test_revoked_key_is_refused_at_once_and_revoking_is_safe_to_repeat(alice):
     refused(alice.post(f"{KEYS}/{made['id']}/rotate", {}), 404, "not_found")
 
 
+def test_key_that_is_revoked_during_a_request_is_no_error_of_ours(alice, acme, monkeypatch):
+    made = make(alice)
+    allow = DeclaredPermission.has_permission
+
+    def allow_and_revoke(*asked):
+        revoke_key(acme.id, made["id"], by=ACTOR)
+        return allow(*asked)
+
+    monkeypatch.setattr(DeclaredPermission, "has_permission", allow_and_revoke)
+    client = program(made["key"])
+
+    assert client.get(ORGANIZATION).status_code == 200  # it began before
+    refused(client.get(ORGANIZATION), 401, "token_revoked")
+
+
 def test_expired_key_is_401_token_expired_and_cannot_be_prolonged(alice):
     made = make(alice)
     ApiKey.objects.filter(pk=made["id"]).update(expires_at=timezone.now())
@@ -300,6 +316,17 @@ def test_rotation_holds_the_old_secret_for_a_day_by_default(alice):
     assert rotated["previous_until"] == until.isoformat()
     for secret in (made["key"], rotated["key"]):
         assert program(secret).get(ORGANIZATION).status_code == 200
+
+
+def test_rotation_during_an_overlap_is_409_with_the_remedy(alice):
+    made = make(alice)
+    alice.post(f"{KEYS}/{made['id']}/rotate")
+
+    problem = refused(alice.post(f"{KEYS}/{made['id']}/rotate", {}), 409, "revision_conflict")
+
+    assert "overlap_seconds" in problem["hint"]
+    assert alice.post(f"{KEYS}/{made['id']}/rotate", {"overlap_seconds": 0}).status_code == 200
+    refused(program(made["key"]).get(ORGANIZATION), 401, "not_authenticated")
 
 
 @pytest.mark.parametrize("seconds", [-1, 604_801, 1.5, "60", True, None, 2**62])

@@ -237,15 +237,58 @@ def test_new_secret_holds_at_once_where_the_old_one_is_cached(acme, owner, monke
     assert get_key_holder(new)
 
 
-def test_second_rotation_ends_the_secret_before_the_last(acme, owner):
+def test_second_rotation_does_not_cut_the_overlap_short(acme, owner):
     row, first = make(acme)
     second = rotate_key(owner, row.pk).secret
-    third = rotate_key(owner, row.pk).secret
 
-    with pytest.raises(NotAuthenticated):
-        get_key_holder(first)
+    with pytest.raises(RevisionConflict) as raised:
+        rotate_key(owner, row.pk)
+
+    assert "overlap_seconds 0" in raised.value.hint
+    assert get_key_holder(first)
+    assert get_key_holder(second)
+
+
+def test_rotation_without_overlap_ends_every_secret_before(acme, owner):
+    row, first = make(acme)
+    second = rotate_key(owner, row.pk).secret
+
+    third = rotate_key(owner, row.pk, overlap_seconds=0).secret
+
+    for ended in (first, second):
+        with pytest.raises(NotAuthenticated):
+            get_key_holder(ended)
+    assert get_key_holder(third)
+
+
+def test_key_is_rotated_again_once_the_overlap_is_over(acme, owner, time_machine_at):
+    row, _ = make(acme)
+    second = rotate_key(owner, row.pk, overlap_seconds=60).secret
+    time_machine_at(61)
+
+    third = rotate_key(owner, row.pk, overlap_seconds=60).secret
+
     assert get_key_holder(second)
     assert get_key_holder(third)
+
+
+def test_of_many_rotations_at_once_one_wins(acme, owner):
+    row, old = make(acme)
+    barrier = threading.Barrier(8)
+
+    def rotate(_):
+        barrier.wait(10)
+        try:
+            return rotate_key(owner, row.pk).secret
+        except RevisionConflict:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [secret for secret in pool.map(rotate, range(8)) if secret]
+
+    assert len(won) == 1
+    assert get_key_holder(won[0])
+    assert get_key_holder(old)
 
 
 def test_revocation_ends_both_secrets(acme, owner):
@@ -262,11 +305,13 @@ def test_revocation_ends_both_secrets(acme, owner):
 def test_of_rotations_from_one_state_one_wins(acme, owner, monkeypatch):
     row, old = make(acme)
     barrier = threading.Barrier(8)
-    real = api_keys._get_live
+    real, seen = api_keys._get_live, set()
 
     def read_together(*wanted):
         found = real(*wanted)
-        barrier.wait(10)
+        if threading.get_ident() not in seen:
+            seen.add(threading.get_ident())
+            barrier.wait(10)
         return found
 
     monkeypatch.setattr(api_keys, "_get_live", read_together)

@@ -22,15 +22,6 @@ from tests.processes import ROOT, make_deployment
 ORGANIZATION = "/api/v1/organization"
 
 
-@pytest.fixture(autouse=True)
-def no_thread(monkeypatch):
-    """Nothing is written but by the test, and nothing is left to the next one."""
-    monkeypatch.setattr(Notebook, "_start", lambda self: None)
-    last_used.forget_uses()
-    yield
-    last_used.forget_uses()
-
-
 @pytest.fixture
 def key(acme):
     return issue_key(acme.id, KeyTerms("Robot", "viewer"), by=ACTOR)
