@@ -30,6 +30,7 @@ from accounts.key_terms import COLLECTIONS_MAX
 from accounts.key_tokens import prefix_of
 from accounts.models import ApiKey
 from accounts.principals import Principal
+from tenancy.api.idempotent import idempotent
 from tenancy.api.pages import page_of_rows
 from tenancy.api.requests import StrictSerializer, check_parameters, json_body, validated
 from tenancy.api.serializers import ExactIntegerField
@@ -131,11 +132,12 @@ class ApiKeyViewSet(TenantViewSet):
         return Response(page_of_rows(request, rows, represent_key, scope=scope))
 
     @extend_schema(**schema.CREATE_KEY)
-    def create(self, request: Request) -> Response:
+    @idempotent()
+    def create(self, request: Request, *, resource: UUID) -> Response:
         """Make a key. This answer is the only one that shows its secret."""
         check_parameters(request)
         terms = _terms(validated(NewKey, json_body(request)))
-        return _with_secret(create_key(self._principal, terms), 201)
+        return _with_secret(create_key(self._principal, terms, key_id=resource), 201)
 
     @extend_schema(**schema.CHANGE_KEY)
     def partial_update(self, request: Request, key_id: str) -> Response:

@@ -20,6 +20,7 @@ from accounts.login import SignedIn
 from accounts.models import Invitation
 from accounts.principals import Principal
 from accounts.roles import PUBLIC, Role
+from tenancy.api.idempotent import idempotent
 from tenancy.api.pages import page_of_rows
 from tenancy.api.requests import StrictSerializer, check_parameters, json_body, validated
 from tenancy.api.views import TenantViewSet
@@ -93,11 +94,13 @@ class InvitationViewSet(TenantViewSet):
         return Response(page_of_rows(request, rows, represent_invitation, scope=scope))
 
     @extend_schema(**schema.INVITE)
-    def create(self, request: Request) -> Response:
+    @idempotent()
+    def create(self, request: Request, *, resource: UUID) -> Response:
         """Make an invitation and send the letter."""
         check_parameters(request)
         form = validated(NewInvitation, json_body(request))
-        invitation = invite(self._principal(request), form["email"], Role(form["role"]))
+        role = Role(form["role"])
+        invitation = invite(self._principal(request), form["email"], role, invitation_id=resource)
         location = {"Location": f"{PATH}/{invitation.pk}"}
         return Response(represent_invitation(invitation), status=201, headers=location)
 

@@ -1,6 +1,7 @@
 """What a user does with organizations: found another, give one away, leave it, bring it back."""
 
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -14,6 +15,7 @@ from accounts.authentication import get_signed_in
 from accounts.ownership import found_organization, leave_organization, transfer_ownership
 from accounts.principals import Principal
 from accounts.roles import PERMISSIONS, SIGNED_IN, Role
+from tenancy.api.idempotent import idempotent
 from tenancy.api.organizations import represent_organization
 from tenancy.api.requests import actor_of, check_parameters, json_body, validated
 from tenancy.api.views import TenantViewSet
@@ -32,12 +34,13 @@ class FoundingViewSet(ViewSet):
     required = {"create": SIGNED_IN}
 
     @extend_schema(**schema.FOUND_ORGANIZATION)
-    def create(self, request: Request) -> Response:
+    @idempotent()
+    def create(self, request: Request, *, resource: UUID) -> Response:
         """Create another organization, owned by whoever is signed in."""
         check_parameters(request)
         form = validated(AnotherOrganization, json_body(request))
         organization = found_organization(
-            get_signed_in(request), form["name"], region=form["region"]
+            get_signed_in(request), form["name"], region=form["region"], organization_id=resource
         )
         answer = represent_organization(get_tenant(organization.pk, max_age=0))
         return Response(

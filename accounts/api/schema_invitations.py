@@ -8,6 +8,7 @@ from drf_spectacular.utils import OpenApiParameter
 from accounts.api.schema import LOG_IN
 from accounts.openapi import BEARER
 from accounts.roles import Role
+from tenancy.api.idempotent import PARAMETER as IDEMPOTENCY_KEY
 from tenancy.api.schema import answers, page_of, query
 
 _TEXT = {"type": "string"}
@@ -60,6 +61,7 @@ LIST_INVITATIONS: dict[str, Any] = {
 }
 INVITE: dict[str, Any] = {
     "summary": "Invite somebody; an owner only by an owner",
+    "parameters": [IDEMPOTENCY_KEY],
     "request": {
         "application/json": {
             "type": "object",

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 
 from accounts.roles import Role
+from tenancy.api.idempotent import PARAMETER as IDEMPOTENCY_KEY
 from tenancy.api.schema import answers, delete_body, page_of, query
 from tenancy.api.schema_organization import ORGANIZATION
 
@@ -96,6 +97,7 @@ RESTORE_ORGANIZATION: dict[str, Any] = {
 }
 FOUND_ORGANIZATION: dict[str, Any] = {
     "summary": "Create another organization",
+    "parameters": [IDEMPOTENCY_KEY],
     "request": _json(
         _object("name", name=_TEXT, region=_TEXT | {"description": "Where its data is kept."})
     ),
