@@ -1,8 +1,10 @@
 """What an answer need not wait for, and must not take longer for: done by one thread, soon.
 
-Tasks are done in order, by a thread of each process. They are few and short: when too many wait,
-the next ones are dropped, and when the process ends the rest has `EXIT_SECONDS`. Whatever must not
-be lost is an operation, not a task.
+Tasks are done in order, by a thread of each process, a moment after they came that nobody can
+foresee: a task that runs while its own request is still being answered would make the answer later,
+and the time would tell what there was to do. They are few and short: when too many wait, the next
+ones are dropped, and when the process ends the rest has `EXIT_SECONDS`. Whatever must not be lost
+is an operation, not a task.
 """
 
 import logging
@@ -12,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 from multiprocessing.util import Finalize
+from secrets import SystemRandom
 
 from django.db import connections, transaction
 
@@ -21,6 +24,7 @@ logger = logging.getLogger("tenantry.background")
 
 TASKS_MAX = 1_000
 EXIT_SECONDS = 5.0
+DELAY_SECONDS = (0.1, 0.5)
 Task = Callable[[], None]
 
 
@@ -29,6 +33,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
+        self._hurry = threading.Event()
         self._waiting: deque[Task] = deque()
         self._is_busy = False
         self._is_dropping = False
@@ -49,8 +54,12 @@ class Worker:
 
     def flush(self, seconds: float) -> bool:
         """Wait until everything is done, and no longer than that; return whether it is."""
-        with self._changed:
-            return self._changed.wait_for(self._is_idle, seconds)
+        self._hurry.set()
+        try:
+            with self._changed:
+                return self._changed.wait_for(self._is_idle, seconds)
+        finally:
+            self._hurry.clear()
 
     def _is_idle(self) -> bool:
         return not self._waiting and not self._is_busy
@@ -69,14 +78,16 @@ class Worker:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting)
-                task, self._is_busy = self._waiting.popleft(), True
-            try:
+            self._hurry.wait(SystemRandom().uniform(*DELAY_SECONDS))
+            with self._changed:
+                tasks, self._is_busy = list(self._waiting), True
+                self._waiting.clear()
+            for task in tasks:
                 run(task)
-            finally:
-                connections.close_all()
-                with self._changed:
-                    self._is_busy = False
-                    self._changed.notify_all()
+            connections.close_all()
+            with self._changed:
+                self._is_busy = False
+                self._changed.notify_all()
 
 
 def run(task: Task) -> None:

@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
 from redis import Redis
 
+from accounts.confirmed_signup import MODES
 from accounts.throttles import LIMITS, parse_limit
 
 
@@ -28,6 +29,22 @@ def check_redis_url(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMe
         return []
     message = "REDIS_URL is redis://:password@host:port/0, or begins with rediss:// or unix://."
     return [Error(message, id="accounts.E002")]
+
+
+@register()
+def check_signup(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Return an error unless there is such a way to sign up."""
+    if settings.ACCOUNTS_SIGNUP in MODES:
+        return []
+    return [Error(f"ACCOUNTS_SIGNUP is one of {', '.join(MODES)}.", id="accounts.E003")]
+
+
+@register()
+def check_hashers(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Return an error unless passwords can be hashed."""
+    if settings.ACCOUNTS_HASHERS >= 1:
+        return []
+    return [Error("ACCOUNTS_HASHERS is at least 1.", id="accounts.E004")]
 
 
 @register()

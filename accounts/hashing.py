@@ -37,7 +37,7 @@ class Hashers:
         self._threads = ThreadPoolExecutor(threads, "hasher", initializer=_yield_to_others)
 
     def compute(self, function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-        """Return what a function returns in one of the threads. Raises RateLimited if it is full."""
+        """Return what a function returns in one of the threads. Raises RateLimited if full."""
         if not self._places.acquire(blocking=False):
             raise RateLimited(
                 "Too many passwords are being checked at this moment. Try again in a second.",

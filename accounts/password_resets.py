@@ -10,20 +10,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.background import do_later
-from accounts.exceptions import TokenRevoked
-from accounts.mail import how_to_use, send, send_later
+from accounts.mail import how_to_use, send
 from accounts.memberships import memberships_of
 from accounts.models import Session, User, normalize_email
-from accounts.passwords import check_new_password, hash_password, matches
+from accounts.passwords import check_new_password, hash_password, tell_of_new_password
 from accounts.principals import Member
+from accounts.profile import check_password_of, get_account
 from accounts.sessions import revoke_sessions
-from accounts.throttles import forget_account, login_attempt, may_write_to
+from accounts.throttles import forget_account, may_write_to
 from tenancy.audit import record_event
 from tenancy.exceptions import FieldError, ValidationFailed
 from tenancy.models import Organization
 
 SUBJECT_RESET = "Choose a new password"
-SUBJECT_CHANGED = "Your password was changed"
 
 
 class ResetTokens(PasswordResetTokenGenerator):
@@ -44,16 +43,12 @@ def change_password(member: Member, current: str, new: str) -> None:
 
     Raises ValidationFailed, with a pointer, RateLimited, or TokenRevoked for a user who is gone.
     """
-    user = User.objects.filter(pk=member.user_id, is_active=True).first()
-    if user is None:
-        raise TokenRevoked
-    with login_attempt(user.email):
-        if not matches(current, user):
-            raise _refusal("/current_password", "invalid_credentials", "This is not your password.")
+    user = get_account(member)
+    check_password_of(user, current)
     check_new_password(new, email=user.email, pointer="/new_password")
     kept = Session(pk=member.session_id)
     if not _replace(user, hash_password(new), "password.changed", keep=kept):
-        raise _refusal("/current_password", "invalid_credentials", "The password has just changed.")
+        raise _refusal("/current_password", "wrong_password", "The password has just changed.")
 
 
 def forget_password(email: str) -> None:
@@ -77,17 +72,6 @@ def reset_password(token: str, new: str) -> None:
     forget_account(user.email)
 
 
-def tell_of_change(user: User) -> None:
-    """Write to a user that the password is another one: it may not have been they who did it."""
-    send_later(
-        user.email,
-        SUBJECT_CHANGED,
-        f"The password of your account {user.email} was changed.\n\n"
-        "If it was not you, ask for a new one at once, and tell the owners of your "
-        f"organizations: {settings.PUBLIC_URL}\n",
-    )
-
-
 def record_for_user(user: User, action: str, *, by: str, **details: object) -> None:
     """Record an act on an account in each of its organizations; without any, in the service's.
 
@@ -104,9 +88,9 @@ def _replace(user: User, new_hash: str, action: str, *, keep: Session | None = N
         unchanged = User.objects.filter(pk=user.pk, password=user.password, is_active=True)
         if not unchanged.update(password=new_hash):
             return False
-        ended = revoke_sessions(user=user, but=keep, reason=action)
+        ended = revoke_sessions(user=user, but=keep, reason=action.replace(".", "_"))
         record_for_user(user, action, by=f"user:{user.pk}", sessions=ended)
-        tell_of_change(user)
+        tell_of_new_password(user.email)
     return True
 
 

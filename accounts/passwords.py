@@ -2,12 +2,15 @@
 
 from contextlib import suppress
 
+from django.conf import settings
 from django.contrib.auth import password_validation
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
+from django.db.models import Q
 
 from accounts.exceptions import RateLimited
 from accounts.hashing import CURRENT_FORM, PasswordHasher, form_of, hash_of_nobody
+from accounts.mail import send_later
 from accounts.models import User, normalize_password
 from tenancy.caching import AgedCache
 from tenancy.exceptions import FieldError, ValidationFailed
@@ -85,14 +88,14 @@ def renew_hash(password: str, user: User) -> None:
 
 def _read_forms(_: None) -> frozenset[str]:
     """Return the form of new hashes, and those of others that are stored; a few at most."""
-    forms, others = {CURRENT_FORM}, User.objects.filter(password__startswith="argon2$").order_by()
+    forms, others = {CURRENT_FORM}, Q(password__startswith=CURRENT_FORM)
     while len(forms) < FORMS_MAX:
-        for form in forms:
-            others = others.exclude(password__startswith=form)
-        form = form_of(others.values_list("password", flat=True).first() or "")
+        stored = User.objects.filter(password__startswith="argon2$").exclude(others)  # noqa: S106
+        form = form_of(stored.values_list("password", flat=True).order_by("pk").first() or "")
         if form is None:
             break
         forms.add(form)
+        others |= Q(password__startswith=form)
     return frozenset(forms)
 
 
@@ -107,3 +110,14 @@ def _forms() -> frozenset[str]:
 def forget_forms() -> None:
     """Look again which forms of hashes are stored."""
     _kept_forms.clear()
+
+
+def tell_of_new_password(email: str) -> None:
+    """Write to a user that the password is another one: it may not have been they who did it."""
+    send_later(
+        email,
+        "Your password was changed",
+        f"The password of your account {email} was changed.\n\n"
+        "If it was not you, ask for a new one at once, and tell the owners of your "
+        f"organizations: {settings.PUBLIC_URL}\n",
+    )

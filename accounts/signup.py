@@ -13,7 +13,7 @@ from accounts.exceptions import EmailTaken
 from accounts.login import SignedIn, sign_in
 from accounts.memberships import add_member
 from accounts.models import EMAIL_MAX_CHARACTERS, Membership, User, normalize_email
-from accounts.passwords import check_new_password, hash_password
+from accounts.passwords import check_new_password, hash_password, tell_of_new_password
 from accounts.roles import Role
 from accounts.sessions import Device, revoke_sessions
 from tenancy.audit import record_event
@@ -49,6 +49,16 @@ def check_email(email: str, *, pointer: str = "/email") -> str:
     return address
 
 
+@dataclass(frozen=True)
+class Founding:
+    """An organization that may be created, and the user who will own it; both were checked."""
+
+    organization_name: str
+    email: str
+    password_hash: str = field(repr=False)
+    name: str = ""
+
+
 def sign_up(
     organization_name: str, account: Account, *, device: Device, organization_id: UUID
 ) -> SignedIn:
@@ -57,13 +67,36 @@ def sign_up(
     Repeated with the same id it makes nothing twice, and signs the same owner in. Raises
     ValidationFailed, NameTaken or EmailTaken; TenantBusy while somebody else is at it.
     """
+    founding = check_sign_up(organization_name, account)
+    return found(founding, device=device, organization_id=organization_id)
+
+
+def check_sign_up(organization_name: str, account: Account) -> Founding:
+    """Check and normalize what somebody says; nothing is read of others. Raises ValidationFailed.
+
+    The password is hashed at the end. Raises RateLimited while too many are being hashed.
+    """
     pointer = "/organization_name"
     slug_of(clean_name(organization_name, pointer=pointer), pointer=pointer)
     address = check_email(account.email)
     check_new_password(account.password, email=address)
+    return Founding(organization_name, address, hash_password(account.password), account.name)
+
+
+def found(
+    founding: Founding,
+    *,
+    device: Device,
+    organization_id: UUID,
+    pointer: str = "/organization_name",
+) -> SignedIn:
+    """Do what `sign_up` promises with what was checked. Raises NameTaken or EmailTaken.
+
+    Of a name and an address that are both taken the name is told: the address is not looked at.
+    """
     owner = User(
-        pk=uuid5(organization_id, OWNER), email=address, name=account.name,
-        password=hash_password(account.password),
+        pk=uuid5(organization_id, OWNER), email=founding.email, name=founding.name,
+        password=founding.password_hash,
     )  # fmt: skip
 
     def add_owner(organization: Organization) -> None:
@@ -71,7 +104,7 @@ def sign_up(
         add_member(owner, organization, Role.OWNER)
 
     organization = create_organization(
-        organization_name,
+        founding.organization_name,
         by=f"user:{owner.pk}",
         on_reserve=add_owner,
         pointer=pointer,
@@ -123,6 +156,8 @@ class AccountChange:
         with _one_user_for_an_address("/email"):
             User.objects.filter(pk=self.user.pk).update(**self._new)
         revoke_sessions(user=self.user)
+        if self.password_hash is not None:
+            tell_of_new_password(self.user.email)
         record_event(
             organization, "user.changed", by=f"user:{self.user.pk}",
             email="email" in self._new, password="password" in self._new,

@@ -49,6 +49,7 @@ urlpatterns = [
     _api(".well-known/jwks.json", SigningKeyViewSet, "jwks", get="list"),
     _api("api/v1/errors", ErrorViewSet, "errors", get="list"),
     _api("api/v1/auth/signup", AuthViewSet, "signup", post="signup"),
+    _api("api/v1/auth/signup/confirm", AuthViewSet, "signup-confirm", post="confirm"),
     _api("api/v1/auth/login", AuthViewSet, "login", post="login"),
     _api("api/v1/auth/refresh", AuthViewSet, "refresh", post="refresh"),
     _api("api/v1/auth/logout", LogoutViewSet, "logout", post="logout"),

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -10,8 +11,9 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema
-from accounts.api.serializers import LogIn, Refresh, SignUp
+from accounts.api.serializers import ConfirmSignUp, LogIn, Refresh, SignUp
 from accounts.api.signup_keys import by_email
+from accounts.confirmed_signup import ASKED, CONFIRMED, ask_to_sign_up, confirm_sign_up
 from accounts.login import SignedIn, log_in
 from accounts.memberships import memberships_of
 from accounts.models import Membership, User
@@ -70,13 +72,26 @@ def represent_sign_in(signed_in: SignedIn) -> dict[str, Any]:
     }
 
 
+def _account(form: dict[str, Any]) -> Account:
+    return Account(form["email"], form["password"], form["name"])
+
+
+def _signed_up(signed_in: SignedIn) -> Response:
+    headers = {"Location": "/api/v1/organization"}
+    return Response(represent_sign_in(signed_in), status=201, headers=headers)
+
+
 @extend_schema(tags=["identity"])
 class AuthViewSet(ViewSet):
     """Sign up and sign in: public, and blind to whatever credential is sent along."""
 
     authentication_classes = []
-    required = {"signup": PUBLIC, "login": PUBLIC, "refresh": PUBLIC}
-    address_limits = {"signup": "LIMIT_SIGNUP_ADDRESS", "refresh": "LIMIT_REFRESH_ADDRESS"}
+    required = {"signup": PUBLIC, "confirm": PUBLIC, "login": PUBLIC, "refresh": PUBLIC}
+    address_limits = {
+        "signup": "LIMIT_SIGNUP_ADDRESS",
+        "confirm": "LIMIT_SIGNUP_ADDRESS",
+        "refresh": "LIMIT_REFRESH_ADDRESS",
+    }
 
     @extend_schema(**schema.SIGN_UP)
     @idempotent(by_email)
@@ -84,15 +99,19 @@ class AuthViewSet(ViewSet):
         """Create an organization and its owner, and sign the owner in."""
         check_parameters(request)
         form = validated(SignUp, json_body(request))
-        signed_in = sign_up(
-            form["organization_name"],
-            Account(form["email"], form["password"], form["name"]),
-            device=device_of(request),
-            organization_id=resource,
-        )
-        return Response(
-            represent_sign_in(signed_in), status=201, headers={"Location": "/api/v1/organization"}
-        )
+        name, account = form["organization_name"], _account(form)
+        if settings.ACCOUNTS_SIGNUP == CONFIRMED:
+            ask_to_sign_up(name, account)
+            return Response({"message": ASKED}, status=202)
+        signed_in = sign_up(name, account, device=device_of(request), organization_id=resource)
+        return _signed_up(signed_in)
+
+    @extend_schema(**schema.CONFIRM_SIGN_UP)
+    def confirm(self, request: Request) -> Response:
+        """Do what was asked for by a sign-up, with the token of the letter."""
+        check_parameters(request)
+        form = validated(ConfirmSignUp, json_body(request))
+        return _signed_up(confirm_sign_up(form["token"], device=device_of(request)))
 
     @extend_schema(**schema.LOG_IN)
     def login(self, request: Request) -> Response:

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, cast
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import FormParser, MultiPartParser
@@ -22,6 +23,7 @@ from accounts.api.serializers import (
 )
 from accounts.api.signup_keys import by_email
 from accounts.authentication import AccessTokenAuthentication, find_principal, get_signed_in
+from accounts.confirmed_signup import ASKED, CONFIRMED, ask_to_sign_up
 from accounts.exceptions import NotAuthenticated, PermissionDenied, TokenRevoked
 from accounts.login import log_in
 from accounts.models import Membership, User
@@ -125,10 +127,11 @@ class SignUpLegacyViewSet(LegacyViewSet):
         given = read_given(request, query=False, aliases=ALIASES)
         with given.pointing():
             form = validated(NewOrganization, given.fields)
-            signed_in = sign_up(
-                form["organization_name"], Account(form["email"], form["password"]),
-                device=device_of(request), organization_id=resource,
-            )  # fmt: skip
+            name, account = form["organization_name"], Account(form["email"], form["password"])
+            if settings.ACCOUNTS_SIGNUP == CONFIRMED:
+                ask_to_sign_up(name, account)
+                return Response({"message": ASKED}, status=202)
+            signed_in = sign_up(name, account, device=device_of(request), organization_id=resource)
         organization = signed_in.membership.organization
         message = {"message": f"Organization '{organization.name}' created successfully"}
         body = message | represent(organization, signed_in.membership.user.email)

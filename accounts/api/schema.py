@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from accounts.api.schema_passwords import MESSAGE
 from accounts.openapi import BEARER
 from tenancy.api.idempotent import PARAMETER as IDEMPOTENCY_KEY
 from tenancy.api.schema import answers, delete_body, query
@@ -53,6 +54,16 @@ SIGN_UP: dict[str, Any] = {
             name=_TEXT,
         )
     ),
+    "responses": answers(400, 409, 415, 422, 429, 503, s201=_SIGNED_IN, s202=MESSAGE),
+}
+CONFIRM_SIGN_UP: dict[str, Any] = {
+    "summary": "Create an organization and its owner, by the token of a letter",
+    "description": (
+        "Where `ACCOUNTS_SIGNUP` is `confirmed`: POST /auth/signup answers 202 and sends a letter. "
+        "A token that is not valid, too old or used is a 422 that points at `/token`."
+    ),
+    "auth": [],
+    "request": _json(_object("token", token=_TEXT)),
     "responses": answers(400, 409, 415, 422, 429, 503, s201=_SIGNED_IN),
 }
 LOG_IN: dict[str, Any] = {
@@ -118,7 +129,7 @@ LEGACY_CREATE: dict[str, Any] = {
         _object("organization_name", organization_name=_TEXT, **_ACCOUNT)
         | _either(("email", "admin_email"), ("password", "admin_password"))
     ),
-    "responses": answers(400, 415, 422, 429, 503, s201=_LEGACY),
+    "responses": answers(400, 415, 422, 429, 503, s201=_LEGACY, s202=MESSAGE),
 }
 LEGACY_GET: dict[str, Any] = {
     "summary": "Read an organization",

@@ -8,6 +8,7 @@ from tenancy.api.requests import StrictSerializer
 from tenancy.api.serializers import NameField
 
 TEXT_MAX_INPUT = 1_000
+TOKEN_MAX_INPUT = 8_000
 CODE_MAX_INPUT = 64
 # The other names that the compatibility routes have for a field.
 ALIASES = {
@@ -44,6 +45,12 @@ class SignUp(StrictSerializer):
     name = TextField(max_length=100, required=False, default="", allow_blank=True)
 
 
+class ConfirmSignUp(StrictSerializer):
+    """What POST /auth/signup/confirm takes."""
+
+    token = TextField(max_length=TOKEN_MAX_INPUT)
+
+
 class LogIn(StrictSerializer):
     """What POST /auth/login takes; `organization` is a slug or an id."""
 
@@ -65,6 +72,12 @@ class Credentials(serializers.Serializer[Any]):
 
     email = TextField(max_length=TEXT_MAX_INPUT)
     password = SecretField()
+
+
+class CredentialsWithCode(Credentials):
+    """What POST /admin/login takes."""
+
+    code = TextField(max_length=CODE_MAX_INPUT, required=False)
 
 
 class NewOrganization(Credentials):

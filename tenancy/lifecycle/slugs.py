@@ -60,3 +60,10 @@ def namespaces_of(organization: Organization) -> list[str]:
     others = Placement.objects.filter(namespace__in=names).exclude(organization=organization)
     names -= set(others.values_list("namespace", flat=True))
     return sorted(names | {organization.placement.namespace})
+
+
+def check_slug_is_free(slug: str, *, pointer: str) -> None:
+    """Raise NameTaken if nobody can win the slug now. Who can now may lose it all the same."""
+    expired = timezone.now() - settings.TENANCY_SLUG_RETIREMENT
+    if SlugReservation.objects.filter(slug=slug).exclude(retired_at__lt=expired).exists():
+        raise name_taken(slug, pointer=pointer)

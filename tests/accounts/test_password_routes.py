@@ -109,8 +109,7 @@ def test_unusable_new_password_is_pointed_at(acme, alice, new):
 
 
 @pytest.mark.parametrize("path", [CHANGE, RESET, FORGOT])
-@pytest.mark.parametrize("body", [{}, [], None, {"x": 1}, {"email": 5, "token": [], "new_password": {}}],
-                         ids=repr)  # fmt: skip
+@pytest.mark.parametrize("body", [{}, [], None, {"x": 1}, {"email": 5, "token": []}], ids=repr)
 def test_ill_formed_body_is_a_422(acme, alice, path, body):
     assert alice.post(path, body, format="json").status_code in {400, 422}
 
