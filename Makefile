@@ -48,8 +48,9 @@ check: $(INSTALLED) ## lint, types, layers, migrations, production settings
 		SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: $(INSTALLED) ## measure what a request costs
+bench: $(INSTALLED) ## measure what a request costs, and what a storm of sign-ins costs others
 	$(ALONE) $(BIN)/python -m benchmarks.request_path
+	$(ALONE) $(BIN)/python -m benchmarks.login_storm
 
 drill: $(INSTALLED) ## rename and move organizations under full load, and count what was lost
 	@failed=0; \

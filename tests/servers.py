@@ -68,7 +68,7 @@ def running_service(home: Path, client: Any, **environment: str) -> Iterator[Ser
     try:
         for _ in range(2):
             port = free_port()
-            settings = {**deployment.environment, "PORT": str(port), "TENANTRY_THREADS": "8"}
+            settings = {**deployment.environment, "PORT": str(port), "TENANTRY_THREADS": "24"}
             processes.append(start_server(SERVE, settings, home / f"server-{port}.log"))
             urls.append(f"http://127.0.0.1:{port}")
         yield Service(deployment, urls)
