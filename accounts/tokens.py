@@ -50,7 +50,7 @@ def make_access_token(session: Session, membership: Membership) -> str:
     token["sid"] = str(session.pk)
     token["role"] = membership.role
     token["ep"] = membership.epoch
-    token["amr"] = ["pwd"]
+    token["amr"] = session.methods.split()
     return str(token)
 
 

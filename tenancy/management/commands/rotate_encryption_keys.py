@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tenancy.lifecycle import encryption_key_changed
 from tenancy.lifecycle.clusters import reencrypt_uris
 from tenancy.management.reporting import Report, ReportingCommand, counted
 
@@ -10,12 +11,17 @@ class Command(ReportingCommand):
     """Make the keys after the first one superfluous."""
 
     help = (
-        "Encrypt the URIs of clusters with the first of FIELD_ENCRYPTION_KEYS. Then the other "
-        "keys may go, once every process has been started with the new first one."
+        "Encrypt the URIs of clusters, and what else the catalog keeps encrypted, with the first "
+        "of FIELD_ENCRYPTION_KEYS. Then the other keys may go, once every process has been "
+        "started with the new first one."
     )
 
     def act(self, **options: Any) -> Report:
         """Encrypt what was encrypted with another key."""
-        changed = reencrypt_uris(by=self.actor)
-        text = f"{counted(changed, 'URI')} encrypted anew: all need the first key only."
-        return Report({"reencrypted": changed}, text)
+        uris = reencrypt_uris(by=self.actor)
+        others = sum(count for _, count in encryption_key_changed.send(sender=None, by=self.actor))
+        text = (
+            f"{counted(uris, 'URI')} and {counted(others, 'other value')} encrypted anew: "
+            "all need the first key only."
+        )
+        return Report({"reencrypted": uris + others}, text)
