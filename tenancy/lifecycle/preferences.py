@@ -82,7 +82,9 @@ def _apply(organization: Organization, preferences: Preferences, *, by: str) -> 
         return
     rows = Organization.objects.filter(pk=organization.pk)
     rows.update(**wanted, updated_at=timezone.now())
-    details = {"settings": sorted(preferences.settings or {})} if "settings" in wanted else {}
+    details: dict[str, Any] = {}
+    if "settings" in wanted:
+        details["settings"] = sorted(preferences.settings or {})
     if "two_factor_required" in wanted:
         details["two_factor_required"] = asked
         organization_policy_changed.send(Organization, organization=organization)

@@ -1,0 +1,57 @@
+"""An organization keeps an owner, whoever does what at once, on either catalog."""
+
+import json
+import os
+import uuid
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from tests.processes import make_deployment
+
+SERVER = os.environ.get("TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432")
+REFUSALS = {
+    "done", "last_owner", "permission_denied", "not_found", "token_revoked", "validation_failed",
+}  # fmt: skip
+
+
+@pytest.fixture
+def postgres():
+    """The URL of a database of its own on a running PostgreSQL."""
+    try:
+        connection = psycopg.connect(f"{SERVER}/postgres", connect_timeout=3, autocommit=True)
+    except psycopg.OperationalError:
+        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432 (TEST_POSTGRES names another)")
+    name = f"tenantry_test_{uuid.uuid4().hex[:12]}"
+    with connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield f"{SERVER}/{name}"
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def report(home, client, **environment):
+    deployment = make_deployment(home, client, EMAIL_URL="dummymail://", **environment)
+    done = deployment.python("from tests.ownership_races import run; print(run())")
+    client.drop_database(deployment.tenants)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def assert_rules_held(found):
+    owners, departures, founders = found["owners"], found["departures"], found["founders"]
+    assert owners["orphans"] == 0
+    assert set(owners["outcomes"]) <= REFUSALS
+    known = {"invalid_credentials", "revision_conflict", "done", "token_revoked"}
+    assert {each for each in departures["outcomes"] if each not in known} == set()
+    assert founders["owned"] == 20
+    assert founders["outcomes"] == {"done": 1, "plan_limit_reached": 5}
+
+
+def test_owners_at_once_on_sqlite(tmp_path, mongo_client):
+    assert_rules_held(report(tmp_path / "owners_sqlite", mongo_client))
+
+
+@pytest.mark.xdist_group("postgres")
+def test_owners_at_once_on_postgresql(tmp_path, mongo_client, postgres):
+    assert_rules_held(report(tmp_path / "owners_postgres", mongo_client, DATABASE_URL=postgres))
