@@ -11,6 +11,8 @@ from redis import Redis
 from accounts.confirmed_signup import MODES
 from accounts.throttles import LIMITS, parse_limit
 
+PAGES = ("ACCOUNTS_RESET_URL", "ACCOUNTS_CONFIRMATION_URL", "ACCOUNTS_INVITATION_URL")
+
 
 @register()
 def check_limits(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
@@ -45,6 +47,16 @@ def check_hashers(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMess
     if settings.ACCOUNTS_HASHERS >= 1:
         return []
     return [Error("ACCOUNTS_HASHERS is at least 1.", id="accounts.E004")]
+
+
+@register()
+def check_pages(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Return an error for each page of an application that a letter could not lead to."""
+    return [
+        Error(f"{name} has {{token}} in it, where the token goes.", id="accounts.E005")
+        for name in PAGES
+        if (url := getattr(settings, name)) and "{token}" not in url
+    ]
 
 
 @register()

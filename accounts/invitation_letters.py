@@ -20,10 +20,9 @@ If you do not expect this letter you need do nothing: without the link nobody ca
 pass the link on; whoever has it can join in your place.
 """
 FOR_PROGRAMS = """
-There is no page for this yet. To accept, send a POST request to that address with /accept added, \
-with JSON in its body:
-{{"password": "..."}} with the password of your account under this address, or, if you have none, \
-with the one you want.
+There is no page for this. To accept, send a POST request to that address with /accept added to
+it, and with this JSON in its body: {"password": "..."}. It is the password of your account under
+this e-mail address, or, if you have none, the one you want.
 """
 ROLES = {"owner": "an owner", "admin": "an administrator", "editor": "an editor",
          "viewer": "a viewer"}  # fmt: skip
@@ -44,7 +43,7 @@ def send_invitation(invitation: Invitation, token: str) -> None:
         organization=organization,
         role=ROLES[invitation.role],
         link=link_to(token),
-        for_programs="" if settings.ACCOUNTS_INVITATION_URL else FOR_PROGRAMS.format(),
+        for_programs="" if settings.ACCOUNTS_INVITATION_URL else FOR_PROGRAMS,
         email=invitation.email,
         until=f"{invitation.expires_at:%d %B %Y, %H:%M}",
     )

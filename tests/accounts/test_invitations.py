@@ -7,6 +7,7 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.checks import check_pages
 from accounts.invitation_limits import LETTERS_MAX_TO_AN_ADDRESS, OPEN_MAX_INVITATIONS
 from accounts.invitations import digest_of, invite
 from accounts.models import ApiKey, Invitation, Membership, User
@@ -85,6 +86,16 @@ def test_without_a_page_the_letter_says_how_to_do_without(alice, settings):
 
     assert "https://api.example/api/v1/invitations/inv_" in letters()[-1].body
     assert '{"password": "..."}' in letters()[-1].body
+
+
+def test_a_page_without_a_place_for_the_token_is_named(settings):
+    settings.ACCOUNTS_INVITATION_URL = "https://app.example/join"
+
+    (error,) = check_pages(None)
+
+    assert (error.id, "ACCOUNTS_INVITATION_URL" in error.msg) == ("accounts.E005", True)
+    settings.ACCOUNTS_INVITATION_URL = "https://app.example/join/{token}"
+    assert check_pages(None) == []
 
 
 def test_the_token_is_in_the_letter_and_nowhere_else(alice, invitation, token, caplog):
