@@ -28,7 +28,7 @@ SECRET_BYTES = 20  # RFC 4226, section 4, requirement 6
 OFFER_LIFETIME = timedelta(minutes=15)
 _ENABLED_ALREADY = "There is an authenticator already. Remove it first."
 _NOT_ENABLED = "There is no authenticator. Set one up first."
-_NOT_OFFERED = "No authenticator waits for its first code, or it waited too long. Start again."
+NOT_OFFERED = "No authenticator waits for its first code, or it waited too long. Start again."
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def get_offered(user: User) -> TotpDevice:
     waiting = TotpDevice.objects.filter(user=user, confirmed=False, created_at__gt=oldest)
     device = waiting.order_by("-pk").first()
     if device is None:
-        raise NotFound(_NOT_OFFERED)
+        raise NotFound(NOT_OFFERED)
     return device
 
 
@@ -201,7 +201,7 @@ def _confirm(device: TotpDevice) -> None:
     except IntegrityError as error:
         raise AlreadyExists(_ENABLED_ALREADY) from error
     if not confirmed:
-        raise NotFound(_NOT_OFFERED)
+        raise NotFound(NOT_OFFERED)
 
 
 def _strengthen(user: User, session_id: UUID) -> Session:

@@ -47,12 +47,12 @@ def spend(user: User, given: str) -> TotpDevice:
     device = find_device(user.pk)
     if device is None:
         raise TwoFactorInvalid
-    count_code(user.pk)
     if is_code(given):
+        count_code(user.pk)
         check_code(device, given)
-    else:
+        forget_codes(user.pk)
+    else:  # nobody guesses 80 bits: there is a way in, whoever tries codes meanwhile
         _use_recovery_code(user, given)
-    forget_codes(user.pk)
     return device
 
 

@@ -6,6 +6,7 @@ from accounts.admin.api_keys import ApiKeyAdmin
 from accounts.admin.invitations import InvitationAdmin
 from accounts.admin.memberships import MembershipAdmin, OrganizationWithPeopleAdmin
 from accounts.admin.sessions import SessionAdmin
+from accounts.admin.site import demand_second_factor
 from accounts.admin.users import UserAdmin, change_own_password
 
 __all__ = [
@@ -18,3 +19,4 @@ __all__ = [
 ]
 
 admin.site.password_change = change_own_password  # type: ignore[method-assign]
+demand_second_factor(admin.site)

@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.authenticators import reset_two_factor
 from accounts.locking import lock_user, unlock_user
 from accounts.models import Session, User
 from accounts.sessions import revoke_with_trace
@@ -18,7 +19,9 @@ SELECTION_MAX_USERS = 200
 class UserActs:
     """The actions of the list of users. Each leaves out whom the operator may not change."""
 
-    actions: Any = ["sign_out_selected", "lock_selected", "unlock_selected"]
+    actions: Any = [
+        "sign_out_selected", "lock_selected", "unlock_selected", "reset_two_factor_selected",
+    ]  # fmt: skip
 
     @admin.action(description="Sign selected users out everywhere", permissions=["change"])
     def sign_out_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -36,6 +39,11 @@ class UserActs:
     def unlock_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Let the users sign in again."""
         self._each(request, queryset, unlock_user, "unlocked")
+
+    @admin.action(description="Reset two factors of selected users", permissions=["change"])
+    def reset_two_factor_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Remove authenticators and recovery codes, for users who lost both."""
+        self._each(request, queryset, reset_two_factor, "reset")
 
     def _each(
         self, request: HttpRequest, chosen: QuerySet[User], act: Callable[..., bool], done: str
