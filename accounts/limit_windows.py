@@ -46,6 +46,17 @@ class Windows(Protocol):
         """Empty the windows."""
 
 
+class _Counted(NamedTuple):
+    """The moments of a window; those before `first` have left it."""
+
+    moments: list[float]
+    first: int
+
+    @property
+    def count(self) -> int:
+        return len(self.moments) - self.first
+
+
 class MemoryWindows:
     """Windows in the memory of this process.
 
@@ -66,11 +77,11 @@ class MemoryWindows:
             counted = [self._count(window, now) for window in windows]
             full = tuple(
                 number for number, window in enumerate(windows)
-                if len(counted[number]) >= window.limit
+                if counted[number].count >= window.limit
             )  # fmt: skip
             if not full:
-                for window, moments in zip(windows, counted, strict=True):
-                    self._add(window, moments, now)
+                for window, its in zip(windows, counted, strict=True):
+                    self._add(window, its.moments, now)
             return Taken(full, tuple(map(_standing, windows, counted, [now] * len(windows))))
 
     def forget(self, windows: Sequence[Window]) -> None:
@@ -88,12 +99,13 @@ class MemoryWindows:
     def __len__(self) -> int:
         return sum(map(len, self._kept.values()))
 
-    def _count(self, window: Window, now: float) -> list[float]:
+    def _count(self, window: Window, now: float) -> _Counted:
         moments = self._kept.setdefault(window.seconds, OrderedDict()).get(window.key, [])
-        edge = now - window.seconds
-        if moments and moments[0] <= edge:
-            del moments[: bisect_right(moments, edge)]
-        return moments
+        first = bisect_right(moments, now - window.seconds)
+        if first * 2 > len(moments):  # seldom, so that nobody moves a long list at every request
+            del moments[:first]
+            first = 0
+        return _Counted(moments, first)
 
     def _add(self, window: Window, moments: list[float], now: float) -> None:
         kept = self._kept[window.seconds]
@@ -108,6 +120,6 @@ class MemoryWindows:
             del kept[key]
 
 
-def _standing(window: Window, moments: list[float], now: float) -> Standing:
-    reset = moments[0] + window.seconds - now if moments else window.seconds
-    return Standing(max(0, window.limit - len(moments)), reset)
+def _standing(window: Window, its: _Counted, now: float) -> Standing:
+    reset = its.moments[its.first] + window.seconds - now if its.count else window.seconds
+    return Standing(max(0, window.limit - its.count), reset)
