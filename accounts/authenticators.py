@@ -106,7 +106,7 @@ def get_offered(user: User) -> TotpDevice:
     """Return the authenticator that waits for its first code, or raise NotFound."""
     oldest = timezone.now() - OFFER_LIFETIME
     waiting = TotpDevice.objects.filter(user=user, confirmed=False, created_at__gt=oldest)
-    device = waiting.order_by("-pk").first()
+    device: TotpDevice | None = waiting.order_by("-pk").first()
     if device is None:
         raise NotFound(NOT_OFFERED)
     return device

@@ -89,7 +89,7 @@ class Page:
     def let_in(self, device: TotpDevice) -> None:
         """Remember in the session, under a new key, which authenticator was shown."""
         self.request.session.cycle_key()
-        django_otp.login(self.request, device)
+        django_otp.login(self.request, device)  # type: ignore[no-untyped-call]
 
     def render(self, **context: Any) -> HttpResponse:
         """Show the page."""

@@ -62,7 +62,7 @@ class TotpDevice(ThrottlingMixin, Device):
 
     def seconds_to_wait(self) -> float:
         """Return for how long no code is looked at after a wrong one; 0 if one may come now."""
-        _, reason = self.verify_is_allowed()
+        _, reason = self.verify_is_allowed()  # type: ignore[no-untyped-call]
         until = (reason or {}).get("locked_until")
         return max(0.0, (until - timezone.now()).total_seconds()) if until else 0.0
 
@@ -81,7 +81,7 @@ class TotpDevice(ThrottlingMixin, Device):
 
     def _claim_attempt(self) -> bool:
         """Count a failure before it is one: of many guesses at once only one is looked at."""
-        allowed, _ = self.verify_is_allowed()
+        allowed, _ = self.verify_is_allowed()  # type: ignore[no-untyped-call]
         unclaimed = TotpDevice.objects.filter(
             pk=self.pk,
             throttling_failure_count=self.throttling_failure_count,
@@ -99,7 +99,8 @@ class TotpDevice(ThrottlingMixin, Device):
         """Return the step that a code is of, if it is of one about now that was not used."""
         key, now = base64.b32decode(self.secret), int(time.time()) // STEP_SECONDS
         for step in range(now - TOLERANCE_STEPS, now + TOLERANCE_STEPS + 1):
-            right = f"{hotp(key, step, digits=CODE_DIGITS):0{CODE_DIGITS}}"
+            number: int = hotp(key, step, digits=CODE_DIGITS)  # type: ignore[no-untyped-call]
+            right = f"{number:0{CODE_DIGITS}}"
             if step > self.last_step and compare_digest(right, code):
                 return step
         return None

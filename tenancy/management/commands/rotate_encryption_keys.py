@@ -19,7 +19,8 @@ class Command(ReportingCommand):
     def act(self, **options: Any) -> Report:
         """Encrypt what was encrypted with another key."""
         uris = reencrypt_uris(by=self.actor)
-        others = sum(count for _, count in encryption_key_changed.send(sender=None, by=self.actor))
+        heard = encryption_key_changed.send(sender=None, by=self.actor)
+        others = sum(int(count or 0) for _, count in heard)
         text = (
             f"{counted(uris, 'URI')} and {counted(others, 'other value')} encrypted anew: "
             "all need the first key only."
