@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from accounts import limit_windows, login
 from accounts.models import Session, User
 from tenancy.models import AuditEvent
+from tests.accounts import authenticator
 from tests.conftest import PASSWORD
 from tests.http import refused
 from tests.invitations import ask, last_token
@@ -101,13 +102,15 @@ def test_an_account_that_is_not_there_is_answered_alike(acme):
     assert [status for status, _, _ in known] == [401] * PAIR_LIMIT + [429]
 
 
-def test_an_account_that_is_not_there_costs_as_many_queries(acme):
+@pytest.mark.parametrize("fullest", ["pair", "account"])
+def test_an_account_that_is_not_there_costs_as_many_queries(acme, settings, fullest):
+    if fullest == "account":
+        settings.LIMIT_LOGIN_PAIR, settings.LIMIT_LOGIN_ACCOUNT = "50/hour", f"{PAIR_LIMIT}/hour"
+
     def queries(email):
         counts = []
         for _ in range(PAIR_LIMIT + 2):  # failures, the first refusal, another one
-            with CaptureQueriesContext(
-                connection,
-            ) as captured:
+            with CaptureQueriesContext(connection) as captured:
                 log_in(email)
             counts.append(len(captured))
         return counts
@@ -298,6 +301,36 @@ def test_nothing_is_limited_when_limits_are_off(acme, settings):
 
 
 # --- Other doors --------------------------------------------------------------------------------
+
+
+def test_half_a_sign_in_clears_nothing_and_a_whole_one_does(acme, alice, settings):
+    secret = authenticator.enroll(alice).secret
+    halves = [log_in(password=PASSWORD) for _ in range(PAIR_LIMIT - 1)]
+    token = halves[0].json()["two_factor_token"]
+
+    body = {"two_factor_token": token, "code": authenticator.code_of(secret)}
+    done = APIClient(REMOTE_ADDR=HOME).post(authenticator.VERIFY, body)
+
+    assert {half.json()["code"] for half in halves} == {"two_factor_required"}
+    assert done.status_code == 200
+    assert [log_in(password=PASSWORD).status_code for _ in range(PAIR_LIMIT + 1)] == [
+        *[401] * PAIR_LIMIT, 429,
+    ]  # fmt: skip
+
+
+def test_codes_are_not_to_be_guessed(acme, alice, settings):
+    settings.ACCOUNTS_CODE_THROTTLE = 0.0
+    settings.LIMIT_TWO_FACTOR_ACCOUNT = "2/15 minutes"
+    secret = authenticator.enroll(alice).secret
+    token = log_in(password=PASSWORD).json()["two_factor_token"]
+
+    def verify(code, address):
+        body = {"two_factor_token": token, "code": code}
+        return APIClient(REMOTE_ADDR=address).post(authenticator.VERIFY, body)
+
+    wrong = authenticator.wrong_code_of(secret)
+    assert [verify(wrong, address).status_code for address in (HOME, OFFICE)] == [401, 401]
+    refused(verify(authenticator.code_of(secret), ELSEWHERE), 429, "rate_limited")
 
 
 def make_operator():
