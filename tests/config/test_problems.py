@@ -424,7 +424,8 @@ def test_token_is_asked_for_where_it_is_needed(document):
     public = {
         "/api/v1/auth/signup", "/api/v1/auth/login", "/api/v1/auth/refresh",
         "/api/v1/auth/signup/confirm", "/api/v1/auth/password/forgot", "/api/v1/auth/password/reset",
-        "/api/v1/invitations/{token}", "/org/create", "/admin/login",
+        "/api/v1/auth/two-factor/verify", "/api/v1/invitations/{token}", "/org/create",
+        "/admin/login",
     }  # fmt: skip
     for path, _, operation in operations(document):
         if path in public:
