@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -32,7 +32,8 @@ READERS = 4
 STORMS = (2, 16)  # loops of sign-ins
 WRONG = "wrong horse 9 battery"
 # How many times the tries: a short answer is disturbed more by whatever else runs.
-TIMED = {LOG_IN: 1, FORGOT: 5}
+TIMED = {LOG_IN: 1, FORGOT: 3}
+PAUSE_SECONDS = 0.005  # so that what is done after an answer does not disturb the next one
 
 
 class Client:
@@ -43,6 +44,12 @@ class Client:
         self._headers = {"Content-Type": "application/json"}
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
 
     def send(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Send a request; return the status and the body of the answer."""
@@ -60,23 +67,23 @@ class Stage:
     port: int
     token: str
 
-    def reader(self) -> Callable[[], int]:
-        """Return a call that reads the document."""
-        client = Client(self.port, self.token)
-        return lambda: client.send("GET", DOCUMENT)[0]
 
-    def guesser(self) -> Callable[[], int]:
-        """Return a call that tries to sign in with a wrong password."""
-        client = Client(self.port)
-        body = {"email": KNOWN, "password": WRONG}
+def reader(client: Client) -> Callable[[], int]:
+    """Return a call that reads the document."""
+    return lambda: client.send("GET", DOCUMENT)[0]
 
-        def guess() -> int:
-            status, _ = client.send("POST", LOG_IN, body)
-            if status == 429:
-                time.sleep(1.0)  # as its Retry-After says
-            return status
 
-        return guess
+def guesser(client: Client) -> Callable[[], int]:
+    """Return a call that tries to sign in with a wrong password."""
+    body = {"email": KNOWN, "password": WRONG}
+
+    def guess() -> int:
+        status, _ = client.send("POST", LOG_IN, body)
+        if status == 429:
+            time.sleep(1.0)  # as its Retry-After says
+        return status
+
+    return guess
 
 
 @dataclass(frozen=True)
@@ -110,17 +117,27 @@ def running_stage(folder: Path) -> Iterator[Stage]:
 def prepare(port: int) -> str:
     """Sign up, store a document; return the token."""
     body = {"organization_name": "Bench", "email": KNOWN, "password": PASSWORD}
-    status, answer = Client(port).send("POST", "/api/v1/auth/signup", body)
+    with Client(port) as client:
+        status, answer = client.send("POST", "/api/v1/auth/signup", body)
     if status != 201:
         raise RuntimeError(f"sign-up was answered {status}: {answer}")
     token = str(answer["access_token"])
-    Client(port, token).send("PUT", DOCUMENT, {"n": 1})
+    with Client(port, token) as client:
+        client.send("PUT", DOCUMENT, {"n": 1})
     return token
 
 
 def load(stage: Stage, guessers: int, seconds: float) -> Load:
     """Return the rates of the readers and of so many who sign in beside them."""
-    calls = [stage.reader() for _ in range(READERS)] + [stage.guesser() for _ in range(guessers)]
+    with ExitStack() as stack:
+        tokens = [stage.token] * READERS + [""] * guessers
+        clients = [stack.enter_context(Client(stage.port, token)) for token in tokens]
+        calls = [reader(each) for each in clients[:READERS]]
+        calls += [guesser(each) for each in clients[READERS:]]
+        return _rates(calls, seconds)
+
+
+def _rates(calls: list[Callable[[], int]], seconds: float) -> Load:
     statuses: list[list[int]] = [[] for _ in calls]
     start = threading.Barrier(len(calls) + 1)
 
@@ -166,18 +183,19 @@ def measure_storm(stage: Stage, guessers: int, options: argparse.Namespace) -> d
 
 def measure_times(stage: Stage, path: str, tries: int) -> dict[str, Any]:
     """Return the mean times of answers for a known and an unknown address, in milliseconds."""
-    client = Client(stage.port)
     times: dict[str, list[float]] = {KNOWN: [], UNKNOWN: []}
     answers = set()
-    for number in range(-5, tries):
-        for email in (KNOWN, UNKNOWN) if number % 2 else (UNKNOWN, KNOWN):
-            body = {"email": email} | ({"password": WRONG} if path == LOG_IN else {})
-            began = time.perf_counter()
-            status, answer = client.send("POST", path, body)
-            taken = time.perf_counter() - began
-            answers.add((status, answer.get("code"), answer.get("detail")))
-            if number >= 0:
-                times[email].append(taken * 1000)
+    with Client(stage.port) as client:
+        for number in range(-5, tries):
+            for email in (KNOWN, UNKNOWN) if number % 2 else (UNKNOWN, KNOWN):
+                body = {"email": email} | ({"password": WRONG} if path == LOG_IN else {})
+                time.sleep(PAUSE_SECONDS)
+                began = time.perf_counter()
+                status, answer = client.send("POST", path, body)
+                taken = time.perf_counter() - began
+                answers.add((status, answer.get("code"), answer.get("detail")))
+                if number >= 0:
+                    times[email].append(taken * 1000)
     known, unknown = statistics.fmean(times[KNOWN]), statistics.fmean(times[UNKNOWN])
     return {
         "path": path,
@@ -185,8 +203,14 @@ def measure_times(stage: Stage, path: str, tries: int) -> dict[str, Any]:
         "known_ms": round(known, 2),
         "unknown_ms": round(unknown, 2),
         "difference": round(abs(known - unknown) / max(known, unknown), 3),
+        "error": round(_standard_error(*times.values()) / max(known, unknown), 3),
         "answers": len(answers),
     }
+
+
+def _standard_error(*samples: list[float]) -> float:
+    """Return by how much the difference of two means may be off by chance."""
+    return sum(statistics.variance(each) / len(each) for each in samples) ** 0.5
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -216,11 +240,11 @@ def report(figures: dict[str, Any]) -> None:
     print(
         f"kept: of the rate that {READERS} readers have alone; after a 429 a loop waits a second\n"
     )
-    print(f"{'':36}{'known ms':>10}{'unknown ms':>12}{'difference':>12}{'tries':>8}")
+    print(f"{'':36}{'known ms':>10}{'unknown ms':>12}{'difference':>20}{'tries':>8}")
     for row in figures["times"]:
         print(
             f"{row['path']:36}{row['known_ms']:>10}{row['unknown_ms']:>12}"
-            f"{row['difference']:>12.1%}{row['tries']:>8}"
+            f"{row['difference']:>11.1%} +- {row['error']:.1%}{row['tries']:>9}"
         )
     print("mean times of answers for a known and an unknown address")
 

@@ -10,6 +10,7 @@ from django.contrib.admin.forms import AdminPasswordChangeForm as DjangoOwnPassw
 from django.contrib.auth.forms import AdminPasswordChangeForm, BaseUserCreationForm
 from django.db import transaction
 
+from accounts.exceptions import RateLimited
 from accounts.models import User, normalize_email
 from accounts.passwords import check_new_password, hash_password, matches
 from accounts.sessions import revoke_sessions
@@ -28,21 +29,25 @@ class PasswordRules:
     """What Django's password forms do by our rules: check, hash, and end the user's sessions."""
 
     cleaned_data: dict[str, Any]
+    _hash = ""
 
     def validate_password_for_user(
         self,
         user: User,
         password_field_name: str = "password2",  # noqa: S107
     ) -> None:
-        """Put every reason against the password on its field."""
+        """Put every reason against the password on its field; hash one that may be used."""
         password = self.cleaned_data.get(password_field_name)
         if not password or not self._is_usable():
             return
         try:
             check_new_password(password, email=user.email)
+            self._hash = hash_password(password)
         except ValidationFailed as error:
             for problem in error.errors:
                 self.add_error(password_field_name, problem.message)  # type: ignore[attr-defined]
+        except RateLimited as error:
+            self.add_error(password_field_name, error.detail)  # type: ignore[attr-defined]
 
     def set_password_and_save(
         self,
@@ -50,9 +55,9 @@ class PasswordRules:
         password_field_name: str = "password1",  # noqa: S107 -- the name of a field
         commit: bool = True,  # noqa: FBT001, FBT002 -- Django's signature
     ) -> User:
-        """Hash the password; with `commit` save it and sign the user out everywhere."""
+        """Take the hash; with `commit` save it and sign the user out everywhere."""
         if self._is_usable():
-            user.password = hash_password(self.cleaned_data[password_field_name])
+            user.password = self._hash
         else:
             user.set_unusable_password()
         if commit:
@@ -102,6 +107,10 @@ class OwnPasswordForm(PasswordRules, DjangoOwnPasswordForm):
     def clean_old_password(self) -> str:
         """Refuse anything but the password that holds now."""
         given: str = self.cleaned_data["old_password"]
-        if not matches(given, self.user):
+        try:
+            is_right = matches(given, self.user)
+        except RateLimited as error:
+            raise forms.ValidationError(error.detail, code=error.code) from error
+        if not is_right:
             raise forms.ValidationError(self.error_messages["password_incorrect"])
         return given

@@ -145,7 +145,7 @@ LEGACY_UPDATE: dict[str, Any] = {
         query(name, f"As `{name}` of the body.") for name in (*_LEGACY_NAMES, *_ACCOUNT)
     ],
     "request": _json_or_form(_object(**_LEGACY_NAMES, **_ACCOUNT)),
-    "responses": answers(400, 401, 403, 404, 409, 410, 415, 422, 503, s200=_LEGACY),
+    "responses": answers(400, 401, 403, 404, 409, 410, 415, 422, 429, 503, s200=_LEGACY),
 }
 LEGACY_DELETE: dict[str, Any] = {
     "summary": "Delete the organization and its data",
@@ -163,7 +163,7 @@ LEGACY_LOGIN: dict[str, Any] = {
         | _either(("email", "admin_email"), ("password", "admin_password"))
     ),
     "responses": answers(
-        400, 401, 403, 410, 415, 422,
+        400, 401, 403, 410, 415, 422, 429,
         s200=_object(
             "access_token",
             **dict.fromkeys(("access_token", "refresh_token", "token_type", "admin_id"), _TEXT),
