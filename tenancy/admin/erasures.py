@@ -17,7 +17,7 @@ class ErasureRecordAdmin(RecordAdmin[ErasureRecord]):
     readonly_fields = ["organization_id", "pretty_places"]
     fields = [
         "at", "organization_id", "by", "collections", "documents", "bytes", "members",
-        "pretty_places",
+        "audit_addresses", "pretty_places",
     ]  # fmt: skip
 
     @admin.display(description="by", ordering="by")

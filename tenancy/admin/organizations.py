@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from tenancy import lifecycle
 from tenancy.admin.act_forms import Act, NameForm, name_rules
 from tenancy.admin.acts import ACTS
+from tenancy.admin.audit import verify_tools
 from tenancy.admin.bars import size_text, usage_bar
 from tenancy.admin.confirmation import Page, confirm, confirm_plan, posted, where_to_go_on
 from tenancy.admin.organization_tables import latest_events, latest_operations
@@ -154,14 +155,14 @@ class OrganizationAdmin(RecordAdmin[Organization]):
         return [route, *super().get_urls()]
 
     def tools(self, request: HttpRequest, record: Organization) -> list[Tool]:
-        """Return a button for each act that the status allows."""
-        if not self.has_act_permission(request):
-            return []
-        return [
+        """Return a button for each act that the status allows, and one to verify the audit."""
+        acts = ACTS.values() if self.has_act_permission(request) else ()
+        offered = [
             Tool(act.label, reverse("admin:tenancy_act", args=[record.pk, act.name]))
-            for act in ACTS.values()
+            for act in acts
             if act.is_offered(record)
         ]
+        return [*offered, *verify_tools(request, str(record.pk))]
 
     def tables(self, request: HttpRequest, record: Organization) -> Iterable[Table]:
         """Return the latest operations and audit events."""

@@ -56,6 +56,7 @@ def _represent(row: ErasureRecord) -> dict[str, Any]:
         "documents": row.documents,
         "bytes": row.bytes,
         "members": row.members,
+        "audit_addresses": row.audit_addresses,
         "places": row.places,
     }
 
