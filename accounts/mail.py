@@ -1,16 +1,19 @@
 """Letters to people: through Django's mail back ends, never in the way of a request."""
 
 import logging
+import sys
 from functools import partial
+from typing import Any
 
 from django.conf import settings
-from django.core.mail import send_mail
+from django.core.mail import get_connection, send_mail
 
 from accounts.background import do_later
 
 logger = logging.getLogger("tenantry.mail")
 
 SUBJECT_MAX_CHARACTERS = 200
+CONSOLE = "django.core.mail.backends.console.EmailBackend"
 
 
 def send_later(to: str, subject: str, text: str) -> None:
@@ -26,9 +29,16 @@ def send(to: str, subject: str, text: str) -> None:
     """Send a letter now. Line breaks cannot become headers: the subject is one line."""
     one_line = " ".join(subject.split())[:SUBJECT_MAX_CHARACTERS]
     try:
-        send_mail(one_line, text, settings.DEFAULT_FROM_EMAIL, [to])
+        sender = settings.DEFAULT_FROM_EMAIL
+        send_mail(one_line, text, sender, [to], connection=_connection())
     except Exception as error:  # noqa: BLE001 -- back ends raise what they like, with addresses in it
         logger.error("A letter could not be sent: %s", type(error).__name__)  # noqa: TRY400
+
+
+def _connection() -> Any:
+    """Return the back end. Letters that are printed are kept apart from what a command prints."""
+    is_printed = settings.EMAIL_BACKEND == CONSOLE
+    return get_connection(stream=sys.stderr) if is_printed else get_connection()
 
 
 def how_to_use(token: str, *, page: str, route: str) -> str:

@@ -42,7 +42,7 @@ OFFER: dict[str, Any] = {
     "summary": "Begin to set up an authenticator",
     "request": _json(_object("current_password", current_password=_PASSWORD)),
     "responses": answers(
-        400, 401, 403, 409, 415, 422,
+        400, 401, 403, 409, 415, 422, 429,
         s201=_object(
             "otpauth_uri", "secret", "qr_svg", "expires_at",
             otpauth_uri=_TEXT,
@@ -68,7 +68,7 @@ REMOVE: dict[str, Any] = {
         "application/json",
         required=True,
     ),
-    "responses": answers(400, 401, 403, 404, 415, 422, s204=None),
+    "responses": answers(400, 401, 403, 404, 415, 422, 429, s204=None),
 }  # fmt: skip
 RENEW: dict[str, Any] = {
     "summary": "Make new recovery codes",

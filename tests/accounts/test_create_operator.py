@@ -1,7 +1,7 @@
 """create_operator and reset_two_factor: operators from the command line, and a way back in."""
 
 import json
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from django.core import mail
@@ -229,3 +229,12 @@ def test_reset_is_told_to_each_of_many_organizations_within_bounds(acme, globex,
 
     events = AuditEvent.objects.filter(action="two_factor.reset")
     assert {event.organization for event in events} == {acme.organization, globex.organization}
+
+
+def test_terminal_without_the_characters_gets_no_picture():
+    with TextIOWrapper(BytesIO(), encoding="ascii", write_through=True) as out:
+        call_command("create_operator", ROOT, "--two-factor", stdout=out)
+        text = out.buffer.getvalue().decode()
+
+    assert "shown only now" in text
+    assert "otpauth://totp/" in text

@@ -221,6 +221,6 @@ def test_letters_are_sent_before_the_process_ends_and_printed_whole(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
 
-    assert done.stdout.count("Zoë, hier:\n\nhttps://x/#" + "t" * 300 + "\n") == 3
-    assert done.stdout.count("\nTo: alice@example.com\n") == 3
-    assert done.stderr == ""
+    assert done.stderr.count("Zoë, hier:\n\nhttps://x/#" + "t" * 300 + "\n") == 3
+    assert done.stderr.count("\nTo: alice@example.com\n") == 3
+    assert done.stdout == ""

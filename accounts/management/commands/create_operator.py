@@ -19,6 +19,7 @@ from tenancy.management.reporting import Report, ReportingCommand
 PASSWORD_VARIABLE = "TENANTRY_OPERATOR_PASSWORD"  # noqa: S105 -- a name, not a password
 GENERATED_PASSWORD_BYTES = 18
 PASSWORD_FILE_MAX_CHARACTERS = 1_000
+PICTURE_SAMPLE = "\u2588\u2580\u2584"  # what a QR code is drawn with
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Command(ReportingCommand):
         factor = self._enroll(user) if options["two_factor"] else None
         text = _introduce(user, generated, is_new=not promote)
         if options["two_factor"]:
-            text += "\n" + _explain(factor)
+            text += "\n" + _explain(factor, picture=_can_print(self.stdout, PICTURE_SAMPLE))
         return Report(_represent(user, generated, factor, is_new=not promote), text)
 
     def _enroll(self, user: User) -> SecondFactor | None:
@@ -107,11 +108,20 @@ def _introduce(user: User, generated: str | None, *, is_new: bool) -> str:
     return f"Created {user.email}, {kind}, with the password {generated} (shown only now)."
 
 
-def _explain(factor: SecondFactor | None) -> str:
+def _can_print(output: Any, sample: str) -> bool:
+    """Return whether a terminal has these characters: the password must not be lost with them."""
+    try:
+        sample.encode(getattr(output, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _explain(factor: SecondFactor | None, *, picture: bool) -> str:
     if factor is None:
         return "There is an authenticator already; it stays."
     return (
-        f"{factor.offer.to_text()}\n{factor.offer.uri}\n\n"
+        f"{factor.offer.to_text() if picture else ''}\n{factor.offer.uri}\n\n"
         "Scan this with an authenticator app. Recovery codes, shown only now:\n  "
         + "\n  ".join(factor.codes)
     )
