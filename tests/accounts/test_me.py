@@ -227,3 +227,13 @@ def test_address_is_free_again(acme, bob):
     delete(bob)
 
     assert User.objects.create(email="bob@example.com").pk != acme.users["bob"].pk
+
+
+def test_password_is_not_guessed_with_a_stolen_token(acme, bob, settings):
+    settings.RATE_LIMITS = True
+    settings.LIMIT_LOGIN_PAIR = "2/15 minutes"
+
+    answers = [delete(bob, "x" * 12), change_email(bob, password="x" * 12), delete(bob)]
+
+    assert [answer.status_code for answer in answers] == [422, 422, 429]
+    assert User.objects.filter(pk=acme.users["bob"].pk).exists()
