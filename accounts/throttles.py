@@ -103,10 +103,14 @@ def count_login(email: str, address: str | None) -> None:
 
 def is_familiar(email: str, address: str | None) -> bool:
     """Return whether this account was signed in to from there lately; false without a user."""
+    if address is None:
+        return False
     since = timezone.now() - FAMILIAR_FOR
     rows = Session.objects.filter(user__email=normalize_email(email), created_at__gte=since)
-    known = rows.exclude(address=None).order_by().values_list("address", flat=True).distinct()
     network = network_of(address)
+    if "/" not in network:
+        return rows.filter(address__in=[address, network]).exists()
+    known = rows.exclude(address=None).order_by().values_list("address", flat=True).distinct()
     return any(network_of(each) == network for each in known[:FAMILIAR_MAX_ADDRESSES])
 
 
