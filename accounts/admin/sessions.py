@@ -52,6 +52,8 @@ def _revoke(chosen: QuerySet[Session], *, by: str) -> int:
     with transaction.atomic():
         still_open = chosen.filter(revoked_at=None).select_related("organization")
         sessions = list(still_open[:SELECTION_MAX_SESSIONS])
-        for session in sessions:
+        ended = revoke_sessions(pk__in=[session.pk for session in sessions])
+        # In one order, as everybody who records in several does: chains are locked one by one.
+        for session in sorted(sessions, key=lambda each: str(each.organization_id)):
             record_event(session.organization, "session.revoked", by=by, user=str(session.user_id))
-        return revoke_sessions(pk__in=[session.pk for session in sessions])
+        return ended

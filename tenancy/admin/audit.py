@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern, URLResolver, path, reverse
+from django.urls import URLPattern, path, reverse
 
 from tenancy.admin.records import (
     ORGANIZATION_SEARCH,
@@ -85,7 +85,7 @@ class AuditEventAdmin(RecordAdmin[AuditEvent]):
         """Return the button that verifies the event's chain."""
         return verify_tools(request, record.chain)
 
-    def get_urls(self) -> list[URLPattern | URLResolver]:
+    def get_urls(self) -> list[URLPattern]:
         """Add the verification of a chain."""
         verify = self.admin_site.admin_view(self.verify)
         route = path("verify/<slug:key>/", verify, name="tenancy_auditevent_verify")

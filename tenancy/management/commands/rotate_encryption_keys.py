@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tenancy.idempotency import reencrypt_answers
 from tenancy.lifecycle import encryption_key_changed
 from tenancy.lifecycle.clusters import reencrypt_uris
 from tenancy.management.reporting import Report, ReportingCommand, counted
@@ -20,7 +21,7 @@ class Command(ReportingCommand):
         """Encrypt what was encrypted with another key."""
         uris = reencrypt_uris(by=self.actor)
         heard = encryption_key_changed.send(sender=None, by=self.actor)
-        others = sum(int(count or 0) for _, count in heard)
+        others = reencrypt_answers() + sum(int(count or 0) for _, count in heard)
         text = (
             f"{counted(uris, 'URI')} and {counted(others, 'other value')} encrypted anew: "
             "all need the first key only."

@@ -9,9 +9,12 @@ from django.test import Client
 
 from accounts.models import User
 from tenancy import lifecycle
+from tenancy.audit import record_event
+from tenancy.audit_chain import verify_chain
+from tenancy.context import Origin, origin_context
 from tenancy.exceptions import QueryTimeout
 from tenancy.lifecycle import erasure
-from tenancy.models import ErasureRecord, Operation, Usage
+from tenancy.models import AuditEvent, ErasureRecord, Operation, Usage
 from tenancy.mongo import provisioning
 from tenancy.operations import resume_operations
 from tests.conftest import ACTOR
@@ -23,6 +26,10 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 def purge(cast):
     lifecycle.delete_organization(cast.id, by=ACTOR, purge=True)
+    return purge_done(cast)
+
+
+def purge_done(cast):
     deadline = time.monotonic() + 15
     while Operation.objects.open().exists() and time.monotonic() < deadline:
         resume_operations()
@@ -60,6 +67,20 @@ def test_it_holds_no_name_and_no_address(acme, alice):
     text = json.dumps([str(value) for value in vars(record).values()])
     assert "example.com" not in text
     assert "Acme" not in text
+
+
+def test_the_audit_keeps_its_chain_and_no_address(acme, alice, bob):
+    with origin_context(Origin("request-1", "203.0.113.7")):
+        record_event(acme.organization, "session.opened", by="user:x")
+        lifecycle.delete_organization(acme.id, by=ACTOR, purge=True)
+        record = purge_done(acme)
+
+    events = AuditEvent.objects.in_chain(str(acme.id))
+    digests = events.exclude(address_digest="").count()
+    assert record.audit_addresses == digests >= 2
+    assert not events.exclude(address=None, address_salt="").exists()
+    assert events.filter(action="organization.purged").exists()
+    assert verify_chain(str(acme.id)).is_whole
 
 
 def test_what_a_repeat_finds_gone_is_in_the_record(acme, alice, monkeypatch):
