@@ -5,6 +5,8 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.openapi import AutoSchema
 
+from accounts.roles import SIGNED_IN
+
 BEARER = "bearer"
 API_KEY = "apiKey"
 
@@ -16,16 +18,18 @@ class CredentialScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
     name = [BEARER, API_KEY]
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        """Return what a request needs: one of the two."""
-        return [{BEARER: []}, {API_KEY: []}]
+        """Return what a request needs: one of the two; a token where a person is asked for."""
+        view = auto_schema.view
+        needed = getattr(view, "required", {}).get(getattr(view, "action", None))
+        return [{BEARER: []}] if needed == SIGNED_IN else [{BEARER: []}, {API_KEY: []}]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
         """Return the security schemes."""
         bearer = {
             "type": "http",
             "scheme": "bearer",
-            "description": "An access token, or an API key `tk_…`. What concerns one's own "
-            "account takes access tokens alone.",
+            "description": "An access token; or an API key `tk_…`, wherever the header X-API-Key "
+            "is taken, too.",
         }
         key = {
             "type": "apiKey",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.api.schema_passwords import MESSAGE
-from accounts.openapi import BEARER
+from accounts.openapi import API_KEY, BEARER
 from tenancy.api.idempotent import PARAMETER as IDEMPOTENCY_KEY
 from tenancy.api.schema import answers, delete_body, query
 
@@ -134,7 +134,7 @@ LEGACY_CREATE: dict[str, Any] = {
 LEGACY_GET: dict[str, Any] = {
     "summary": "Read an organization",
     "deprecated": True,
-    "auth": [{BEARER: []}, {}],  # a token, or none
+    "auth": [{BEARER: []}, {API_KEY: []}, {}],  # a credential, or none
     "parameters": [_NAME],
     "responses": answers(404, 422, s200=_LEGACY),
 }

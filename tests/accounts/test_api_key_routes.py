@@ -408,8 +408,22 @@ def test_every_scope_is_named_in_the_contract(nobody):
     schema = document["paths"][KEYS]["post"]["requestBody"]["content"]["application/json"]
 
     assert set(schema["schema"]["properties"]["scopes"]["items"]["enum"]) == KEY_SCOPES
-    assert document["paths"][DOCUMENTS.replace("main", "{collection}")]["get"]["security"] == [
-        {"bearer": []},
-        {"apiKey": []},
-    ]
     assert document["components"]["securitySchemes"]["apiKey"]["name"] == "X-API-Key"
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "keys_will_do"),
+    [
+        (DOCUMENTS.replace("main", "{collection}"), "get", True),
+        (KEYS, "post", True),
+        ("/org/update", "put", True),
+        ("/api/v1/auth/sessions", "get", False),
+        ("/api/v1/auth/logout", "post", False),
+        ("/api/v1/organizations", "post", False),
+    ],
+)
+def test_contract_says_where_a_key_will_do(nobody, path, method, keys_will_do):
+    operation = nobody.get("/api/v1/openapi.json").json()["paths"][path][method]
+
+    assert operation["security"][0] == {"bearer": []}
+    assert ({"apiKey": []} in operation["security"]) is keys_will_do

@@ -417,23 +417,23 @@ def test_every_problem_is_described_as_one(document):
                 assert int(status) in CODES
 
 
-def test_token_is_asked_for_where_it_is_needed(document):
-    assert document["components"]["securitySchemes"] == {
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
-    }
+def test_credential_is_asked_for_where_it_is_needed(document):
+    assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
     public = {
         "/api/v1/auth/signup", "/api/v1/auth/login", "/api/v1/auth/refresh",
         "/api/v1/auth/signup/confirm", "/api/v1/auth/password/forgot", "/api/v1/auth/password/reset",
         "/api/v1/auth/two-factor/verify", "/api/v1/invitations/{token}", "/org/create",
-        "/admin/login",
+        "/admin/login", "/.well-known/jwks.json", "/api/v1/errors",
     }  # fmt: skip
     for path, _, operation in operations(document):
         if path in public:
             assert operation.get("security", []) == []
-        elif path in {"/org/get", "/api/v1/invitations/{token}/accept"}:
+        elif path == "/org/get":
+            assert operation["security"] == [{"bearer": []}, {"apiKey": []}, {}]
+        elif path == "/api/v1/invitations/{token}/accept":
             assert operation["security"] == [{"bearer": []}, {}]
         else:
-            assert operation["security"] == [{"bearer": []}]
+            assert operation["security"] in ([{"bearer": []}], [{"bearer": []}, {"apiKey": []}])
             assert "401" in operation["responses"]
 
 
