@@ -25,6 +25,13 @@ class Call:
         target = self.node.func
         return target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
 
+    @property
+    def is_of_another_module(self) -> bool:
+        """Whether what is called comes from an import: `tell(...)` or `notices.tell(...)`."""
+        first = ast.unparse(self.node.func).partition(".")[0]
+        imports = [node for node in self.module.body if isinstance(node, ast.ImportFrom)]
+        return first in {each.asname or each.name for node in imports for each in node.names}
+
     def argument(self, position: int, name: str) -> ast.expr | None:
         for keyword in self.node.keywords:
             if keyword.arg == name:
@@ -114,7 +121,7 @@ def passed_to(callee: str, known: list[str], name: str, module: ast.Module, seen
     found: set[str] = set()
     position = known.index(name) if name in known else -1
     for call in CALLS:
-        is_it = call.name == callee and (call.module is module or not callee.startswith("_"))
+        is_it = call.name == callee and (call.module is module or call.is_of_another_module)
         value = call.argument(position, name) if is_it else None
         if value is not None:
             found |= texts(value, call, seen | {label})
