@@ -439,7 +439,7 @@ def test_credential_is_asked_for_where_it_is_needed(document):
 
 def test_compatibility_routes_are_tagged_and_deprecated(document):
     for path, _, operation in operations(document):
-        is_old = not path.startswith("/api/")
+        is_old = not path.startswith(("/api/", "/.well-known/"))
         assert (operation["tags"] == ["compatibility"]) is is_old
         assert operation.get("deprecated", False) is is_old
 
