@@ -214,7 +214,9 @@ def test_wrong_code_makes_the_next_one_wait_twice_as_long_each_time(enrolled):
         assert TotpDevice.objects.get().throttling_failure_count == 0
 
 
-def test_of_many_guesses_at_once_one_is_looked_at(enrolled):
+def test_of_many_guesses_at_once_one_is_looked_at(enrolled, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(TotpDevice, "_find_step", lambda _, code: looked_at.append(code))
     barrier, wrong = threading.Barrier(THREADS, timeout=SECONDS), wrong_code_of(enrolled.secret)
     device = TotpDevice.objects.get()
     stale = [TotpDevice.objects.get(pk=device.pk) for _ in range(THREADS)]
@@ -229,6 +231,7 @@ def test_of_many_guesses_at_once_one_is_looked_at(enrolled):
     with ThreadPoolExecutor(THREADS) as threads:
         assert not any(threads.map(guess, stale))
 
+    assert looked_at == [wrong]
     assert TotpDevice.objects.get().throttling_failure_count == 1
 
 
