@@ -1,6 +1,7 @@
 """A request with an Idempotency-Key is done once, and answered as it was the first time."""
 
 import json
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -10,10 +11,11 @@ from rest_framework.test import APIClient
 
 from accounts.models import ApiKey, Invitation, User
 from accounts.refreshing import refresh
-from tenancy.exceptions import ClusterUnavailable
+from tenancy import lifecycle
+from tenancy.exceptions import ClusterUnavailable, NameTaken, TenantBusy
 from tenancy.idempotency import KEPT_FOR
-from tenancy.models import IdempotencyRecord, Organization
-from tests.conftest import PASSWORD
+from tenancy.models import IdempotencyRecord, Operation, Organization
+from tests.conftest import ACTOR, PASSWORD
 from tests.http import refused, send
 
 SIGNUP, LEGACY = "/api/v1/auth/signup", "/org/create"
@@ -195,6 +197,44 @@ def test_a_crash_between_the_act_and_its_answer_makes_nothing_twice(ask, monkeyp
         made = [each.get("organization", each)["id"] for each in (first, again.json())]
         assert made[0] == made[1]
     assert Organization.objects.count() == 3
+
+
+class Died(BaseException):
+    """The process ends here, as far as the code around it can tell."""
+
+
+def die(*_, **__):
+    raise Died
+
+
+def test_a_creation_that_was_cut_off_is_finished_by_the_repeat(ask, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("tenancy.lifecycle.creation.run_inline", die)
+        with pytest.raises(Died):
+            ask(SIGNUP)
+    begun = Operation.objects.get(organization__slug="initech")
+    assert begun.organization.status == "provisioning"
+
+    refused(ask(SIGNUP), 503, "tenant_busy")  # its runner may be alive
+    Operation.objects.filter(pk=begun.pk).update(lease_until=timezone.now())
+    again = ask(SIGNUP)
+
+    assert again.status_code == 201, again.content
+    assert again.json()["organization"]["id"] == str(begun.organization_id)
+    begun.organization.refresh_from_db()
+    assert begun.organization.status == "active"
+    assert Operation.objects.filter(organization__slug="initech").count() == 1
+
+
+def test_an_attempt_that_was_slow_to_begin_is_not_told_that_its_own_name_is_taken(
+    acme, monkeypatch
+):
+    monkeypatch.setattr("tenancy.lifecycle.creation._finish_creation", lambda key: None)
+
+    with pytest.raises(TenantBusy):
+        lifecycle.create_organization("Acme", by=ACTOR, organization_id=acme.id)
+    with pytest.raises(NameTaken):
+        lifecycle.create_organization("Acme", by=ACTOR, organization_id=uuid.uuid4())
 
 
 def test_who_left_since_is_not_signed_in_by_a_repeat(ask):
