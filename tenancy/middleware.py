@@ -32,13 +32,14 @@ def client_address(request: HttpRequest) -> str | None:
     """Return from where a request comes: what the proxy in front says, if there is one.
 
     A proxy adds the address it sees at the end; what stands before that, anybody could write.
+    A zone, as of `fe80::1%eth0`, means something on this machine alone and is left out.
     """
     address = request.META.get("REMOTE_ADDR") or None
     if settings.TENANTRY_BEHIND_PROXY:
         forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
         address = forwarded or address
     try:
-        return str(ip_address(address)) if address else None
+        return str(ip_address(address.partition("%")[0])) if address else None
     except ValueError:
         return None
 

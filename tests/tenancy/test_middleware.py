@@ -4,7 +4,7 @@ import pytest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from tenancy.middleware import DRAIN_MAX_BYTES, TenantMiddleware
+from tenancy.middleware import DRAIN_MAX_BYTES, TenantMiddleware, client_address
 
 
 class Stream:
@@ -44,3 +44,14 @@ def test_nothing_is_read_where_there_is_no_body(length):
 @pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), ValueError("closed")])
 def test_client_that_went_away_spoils_no_answer(error):
     assert answer_with(Stream(5, error=error), "5").content == b"done"
+
+
+@pytest.mark.parametrize(
+    ("remote", "known"),
+    [
+        ("203.0.113.7", "203.0.113.7"), ("fe80::1%eth0", "fe80::1"), ("2001:DB8::1", "2001:db8::1"),
+        ("", None), ("unix:", None), ("%", None),
+    ],
+)  # fmt: skip
+def test_address_of_a_client_is_one_that_every_catalog_keeps(remote, known):
+    assert client_address(RequestFactory().get("/", REMOTE_ADDR=remote)) == known
