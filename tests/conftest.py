@@ -18,9 +18,8 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from rest_framework.test import APIClient
 
+from accounts import background, last_used
 from accounts.limit_stores import forget_everything as forget_counts
-from accounts import background
-from accounts import last_used
 from accounts.login import sign_in
 from accounts.models import Membership, User
 from accounts.principals import forget_members

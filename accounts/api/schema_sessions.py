@@ -6,6 +6,7 @@ from accounts.openapi import BEARER
 from tenancy.api.schema import answers
 
 _TEXT = {"type": "string"}
+_JWK_MEMBERS = ("kty", "crv", "x", "kid", "use", "alg")
 _TIME = {"type": "string", "format": "date-time"}
 SESSION: dict[str, Any] = {
     "type": "object",
@@ -64,7 +65,7 @@ SIGNING_KEYS: dict[str, Any] = {
                     "type": "array",
                     "items": {
                         "type": "object",
-                        "properties": dict.fromkeys(("kty", "crv", "x", "kid", "use", "alg"), _TEXT),
+                        "properties": dict.fromkeys(_JWK_MEMBERS, _TEXT),
                     },
                 }
             },

@@ -421,7 +421,8 @@ def test_credential_is_asked_for_where_it_is_needed(document):
     assert set(document["components"]["securitySchemes"]) == {"bearer", "apiKey"}
     public = {
         "/api/v1/auth/signup", "/api/v1/auth/login", "/api/v1/auth/refresh",
-        "/api/v1/auth/signup/confirm", "/api/v1/auth/password/forgot", "/api/v1/auth/password/reset",
+        "/api/v1/auth/signup/confirm", "/api/v1/auth/password/forgot",
+        "/api/v1/auth/password/reset",
         "/api/v1/auth/two-factor/verify", "/api/v1/invitations/{token}", "/org/create",
         "/admin/login", "/.well-known/jwks.json", "/api/v1/errors",
     }  # fmt: skip
