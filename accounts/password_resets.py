@@ -11,16 +11,14 @@ from django.utils import timezone
 
 from accounts.background import do_later
 from accounts.mail import how_to_use, send
-from accounts.memberships import memberships_of
 from accounts.models import Session, User, normalize_email
 from accounts.passwords import check_new_password, hash_password, tell_of_new_password
 from accounts.principals import Member
 from accounts.profile import check_password_of, get_account
 from accounts.sessions import revoke_sessions
 from accounts.throttles import forget_account, may_write_to
-from tenancy.audit import record_event
+from accounts.traces import record_for_user
 from tenancy.exceptions import FieldError, ValidationFailed
-from tenancy.models import Organization
 
 SUBJECT_RESET = "Choose a new password"
 
@@ -70,16 +68,6 @@ def reset_password(token: str, new: str) -> None:
     if not _replace(user, hash_password(new), "password.reset"):
         raise _unusable_token()
     forget_account(user.email)
-
-
-def record_for_user(user: User, action: str, *, by: str, **details: object) -> None:
-    """Record an act on an account in each of its organizations; without any, in the service's.
-
-    Chains are locked in one order: whoever else takes several does not wait in a circle.
-    """
-    organizations: list[Organization | None] = [row.organization for row in memberships_of(user)]
-    for organization in sorted(organizations, key=lambda each: str(each and each.pk)) or [None]:
-        record_event(organization, action, by=by, user=str(user.pk), **details)
 
 
 def _replace(user: User, new_hash: str, action: str, *, keep: Session | None = None) -> bool:

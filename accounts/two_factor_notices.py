@@ -4,10 +4,8 @@ from typing import Any
 
 from accounts.mail import send_later
 from accounts.models import User
-from tenancy.audit import record_event
-from tenancy.models import Organization
+from accounts.traces import record_for_user
 
-ORGANIZATIONS_MAX = 20
 ENABLED = "two_factor.enabled"
 DISABLED = "two_factor.disabled"
 CODES_RENEWED = "two_factor.codes_renewed"
@@ -62,15 +60,4 @@ def tell(user: User, what: str, *, by: str, **details: Any) -> None:
     subject, sentence = LETTERS[what]
     text = f"{sentence}\n\n{_IF_NOT_YOU}\n"
     send_later(user.email, subject, text)
-    for organization in _concerned(user):
-        record_event(organization, what, by=by, user=str(user.pk), **details)
-
-
-def _concerned(user: User) -> list[Organization | None]:
-    """Return the user's organizations, in the one order in which chains are locked.
-
-    An operator, and a user without an organization, is the service's concern as well.
-    """
-    rows = Organization.objects.filter(memberships__user=user).exclude(status="purged")
-    organizations: list[Organization | None] = [*rows.order_by("pk")[:ORGANIZATIONS_MAX]]
-    return [*organizations, None] if user.is_staff or not organizations else organizations
+    record_for_user(user, what, by=by, **details)
