@@ -1,16 +1,12 @@
 """An organization keeps an owner, whoever does what at once, on either catalog."""
 
 import json
-import os
-import uuid
 
-import psycopg
 import pytest
-from psycopg import sql
 
+from tests.postgres_catalog import postgres_catalog
 from tests.processes import make_deployment
 
-SERVER = os.environ.get("TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432")
 REFUSALS = {
     "done", "last_owner", "permission_denied", "not_found", "token_revoked", "validation_failed",
 }  # fmt: skip
@@ -19,15 +15,8 @@ REFUSALS = {
 @pytest.fixture
 def postgres():
     """The URL of a database of its own on a running PostgreSQL."""
-    try:
-        connection = psycopg.connect(f"{SERVER}/postgres", connect_timeout=3, autocommit=True)
-    except psycopg.OperationalError:
-        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432 (TEST_POSTGRES names another)")
-    name = f"tenantry_test_{uuid.uuid4().hex[:12]}"
-    with connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield f"{SERVER}/{name}"
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with postgres_catalog() as url:
+        yield url
 
 
 def report(home, client, **environment):

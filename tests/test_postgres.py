@@ -1,35 +1,22 @@
 """The same service on a catalog in PostgreSQL."""
 
-import os
-import uuid
 from functools import partial
 
-import psycopg
 import pytest
-from psycopg import sql
 
+from tests.postgres_catalog import postgres_catalog
 from tests.servers import Service, at_once, running_service
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
 PARALLEL = 20
-# Where a PostgreSQL that may be used for tests is, if anywhere.
-SERVER = os.environ.get("TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432")
-SECONDS = 3
 
 
 @pytest.fixture(scope="module")
 def catalog_url():
-    """A database of its own on a running PostgreSQL."""
-    try:
-        connection = psycopg.connect(f"{SERVER}/postgres", connect_timeout=SECONDS, autocommit=True)
-    except psycopg.OperationalError:
-        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432 (TEST_POSTGRES names another)")
-    name = sql.Identifier(f"tenantry_test_{uuid.uuid4().hex[:12]}")
-    with connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        yield f"{SERVER}/{name.as_string().strip(chr(34))}"
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+    """The URL of a database of its own on a running PostgreSQL."""
+    with postgres_catalog() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -1,33 +1,22 @@
 """A refresh token has one successor, whoever asks how often, on either catalog."""
 
 import json
-import os
-import uuid
 
-import psycopg
 import pytest
-from psycopg import sql
 
+from tests.postgres_catalog import postgres_catalog
 from tests.processes import make_deployment
 from tests.servers import at_once, running_service
 
 ROUNDS = 50
-SERVER = os.environ.get("TEST_POSTGRES", "postgres://postgres@127.0.0.1:5432")
 LOG_IN, REFRESH = "/api/v1/auth/login", "/api/v1/auth/refresh"
 
 
 @pytest.fixture
 def postgres():
     """The URL of a database of its own on a running PostgreSQL."""
-    try:
-        connection = psycopg.connect(f"{SERVER}/postgres", connect_timeout=3, autocommit=True)
-    except psycopg.OperationalError:
-        pytest.skip("no PostgreSQL answers at 127.0.0.1:5432 (TEST_POSTGRES names another)")
-    name = f"tenantry_test_{uuid.uuid4().hex[:12]}"
-    with connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield f"{SERVER}/{name}"
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with postgres_catalog() as url:
+        yield url
 
 
 def race(home, client, **environment):
