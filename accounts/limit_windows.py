@@ -53,7 +53,7 @@ class _Counted(NamedTuple):
     first: int
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         return len(self.moments) - self.first
 
 
@@ -77,7 +77,7 @@ class MemoryWindows:
             counted = [self._count(window, now) for window in windows]
             full = tuple(
                 number for number, window in enumerate(windows)
-                if counted[number].count >= window.limit
+                if counted[number].size >= window.limit
             )  # fmt: skip
             if not full:
                 for window, its in zip(windows, counted, strict=True):
@@ -121,5 +121,5 @@ class MemoryWindows:
 
 
 def _standing(window: Window, its: _Counted, now: float) -> Standing:
-    reset = its.moments[its.first] + window.seconds - now if its.count else window.seconds
-    return Standing(max(0, window.limit - its.count), reset)
+    reset = its.moments[its.first] + window.seconds - now if its.size else window.seconds
+    return Standing(max(0, window.limit - its.size), reset)
