@@ -3,6 +3,7 @@
 import json
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from django.contrib.auth.hashers import make_password
@@ -32,26 +33,36 @@ def make_session():
     return signed_in.session, signed_in.refresh.token
 
 
-def at_once(token):
-    """Return what each of many threads gets for one token."""
-    barrier = threading.Barrier(THREADS)
-    answers = []
+class Racers:
+    """Threads that stay, each with its connection to the catalog, released together each round."""
 
-    def run():
-        barrier.wait(60)
+    def __init__(self):
+        self._barrier = threading.Barrier(THREADS)
+        self._pool = ThreadPoolExecutor(THREADS)
+
+    def refresh(self, token):
+        """Return what each thread gets for one token."""
+        return [
+            each.result(60)
+            for each in [self._pool.submit(self._run, token) for _ in range(THREADS)]
+        ]
+
+    def _run(self, token):
+        self._barrier.wait(60)
         try:
-            answers.append(refresh(token).refresh.token)
+            return refresh(token).refresh.token
         except Exception as error:  # noqa: BLE001 -- whatever it is, the test shows it
-            answers.append(f"{type(error).__name__}: {error}")
-        finally:
-            connection.close()
+            return f"{type(error).__name__}: {error}"
 
-    threads = [threading.Thread(target=run) for _ in range(THREADS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return answers
+    def close(self):
+        """End the threads and their connections."""
+        for each in [self._pool.submit(self._close) for _ in range(THREADS)]:
+            each.result(60)
+        self._pool.shutdown()
+
+    def _close(self):
+        self._barrier.wait(60)
+        connection.close()
 
 
 def code_of(token):
@@ -66,15 +77,16 @@ def code_of(token):
 def run(rounds):
     """Return, as JSON, what came of so many rounds and of a reuse after the window."""
     session, token = make_session()
-    counts, first = [], token
+    counts, first, racers = [], token, Racers()
     for number in range(rounds):
-        answers = at_once(token)
+        answers = racers.refresh(token)
         counts.append([len(answers), len(set(answers))])
         rows = RefreshToken.objects.filter(session=session).count()
         if len(set(answers)) != 1 or not answers[0].startswith(refresh_tokens.PREFIX):
             sys.exit(f"round {number}: {sorted(set(answers))}")
         assert rows == number + 2, rows
         token = answers[0]
+    racers.close()
     late = timezone.now() - timedelta(seconds=refresh_tokens.REPEAT_SECONDS + 1)
     RefreshToken.objects.filter(pk=refresh_tokens.digest_of(first)).update(used_at=late)
     reused, successor = code_of(first), code_of(token)

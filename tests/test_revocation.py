@@ -17,6 +17,7 @@ from tests.servers import Service, at_once, running_service
 pytestmark = pytest.mark.xdist_group("service")
 
 WITHIN_SECONDS = 5.0
+GIVE_UP_SECONDS = 30.0
 ORGANIZATION = "/api/v1/organization"
 DOCUMENTS = "/api/v1/collections/main/documents"
 MEMBERS, KEYS = f"{ORGANIZATION}/members", f"{ORGANIZATION}/api-keys"
@@ -152,14 +153,20 @@ def end_here(service: Service, act: Callable[[], Any], token: str) -> tuple[str,
     return ("good" if answer.status_code == 201 else str(answer.json()["code"])), began
 
 
-def seconds_until_refused(service: Service, began: float, token: str) -> tuple[float, Any]:
-    """Return how long the second process still takes a credential for good, and its refusal."""
-    while time.monotonic() - began < 2 * WITHIN_SECONDS:
-        asked = time.monotonic()
+def last_accepted(service: Service, began: float, token: str) -> tuple[float, Any]:
+    """Return after how many seconds the last request was sent that the second process accepted.
+
+    And what it refused the next one with. How long an answer took does not matter: what is sent
+    after the bound must be refused, on however busy a machine.
+    """
+    accepted = 0.0
+    while time.monotonic() - began < GIVE_UP_SECONDS:
+        sent = time.monotonic() - began
         answer = service.call(1, "POST", DOCUMENTS, token=token, json={"n": 1})
         if answer.status_code >= 400:
-            return asked - began, answer
-    raise AssertionError(f"still good after {2 * WITHIN_SECONDS} s: {answer.text}")
+            return accepted, answer
+        accepted = sent
+    raise AssertionError(f"still good after {GIVE_UP_SECONDS} s: {answer.text}")
 
 
 GONE = {"token_revoked"}
@@ -192,8 +199,7 @@ def outcomes(service: Service) -> dict[str, Any]:
         for slug, (end, _, _) in ENDINGS.items()
     }
     calls = [
-        partial(seconds_until_refused, service, here[slug][1], offices[slug].editor)
-        for slug in ENDINGS
+        partial(last_accepted, service, here[slug][1], offices[slug].editor) for slug in ENDINGS
     ]
     elsewhere = dict(zip(ENDINGS, at_once(calls), strict=True))
     return {slug: (here[slug][0], *(elsewhere[slug] or (None, None))) for slug in ENDINGS}
@@ -202,10 +208,10 @@ def outcomes(service: Service) -> dict[str, Any]:
 @pytest.mark.parametrize("slug", ENDINGS)
 def test_credential_ends_here_at_once_and_elsewhere_within_five_seconds(outcomes, slug):
     _, codes, at_once_here = ENDINGS[slug]
-    said_here, waited, refusal = outcomes[slug]
+    said_here, accepted, refusal = outcomes[slug]
 
     assert refusal is not None
-    assert waited < WITHIN_SECONDS
+    assert accepted < WITHIN_SECONDS
     assert refusal.json()["code"] in codes
     assert refusal.status_code in (401, 403, 410)
     if at_once_here:

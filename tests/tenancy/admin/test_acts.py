@@ -24,7 +24,7 @@ def buttons(client, organization):
 
 
 def test_buttons_follow_the_status(operator, initech):
-    placing = ["Move", "Transfer to plan", "Clone"]
+    placing = ["Move", "Transfer to plan", "Clone", "Verify audit"]
     living = ["Rename", *placing, "Delete", "Delete and purge now"]
     assert sorted(buttons(operator, initech)) == sorted([*living, "Suspend"])
 
@@ -32,10 +32,10 @@ def test_buttons_follow_the_status(operator, initech):
     assert sorted(buttons(operator, initech)) == sorted([*living, "Resume"])
 
     lifecycle.delete_organization(initech.pk, by="command:test")
-    assert buttons(operator, initech) == ["Restore"]
+    assert buttons(operator, initech) == ["Restore", "Verify audit"]
 
     Organization.objects.filter(pk=initech.pk).update(purge_after=timezone.now())
-    assert buttons(operator, initech) == []
+    assert buttons(operator, initech) == ["Verify audit"]
 
 
 def prepare(organization, act):
