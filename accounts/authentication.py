@@ -1,6 +1,6 @@
 """From the headers of a request to who makes it: a user by a token, a program by an API key."""
 
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -49,21 +49,21 @@ def find_claims(request: HttpRequest) -> Claims | None:
     return claims
 
 
-def _key_holder(request: HttpRequest, credential: str) -> KeyHolder:
+def _key_holder(request: HttpRequest, credential: str, max_age: float | None = None) -> KeyHolder:
     """Return whom the key stands for; once for a request, which is let in whole or not at all."""
     kept: KeyHolder | None = getattr(request, "_key_holder", None)
-    if kept is None:
-        kept = api_keys.get_key_holder(credential)
+    if kept is None or max_age is not None:
+        kept = api_keys.get_key_holder(credential, max_age=max_age)
         request._key_holder = kept  # type: ignore[attr-defined]  # noqa: SLF001
     return kept
 
 
-def _read_principal(request: HttpRequest) -> Principal | None:
+def _read_principal(request: HttpRequest, *, max_age: float | None = None) -> Principal | None:
     credential = find_credential(request)
     if credential is not None and credential.startswith(api_keys.PREFIX):
-        return _key_holder(request, credential)
+        return _key_holder(request, credential, max_age)
     claims = find_claims(request)
-    return None if claims is None else get_member(claims)
+    return None if claims is None else get_member(claims, max_age=max_age)
 
 
 def organization_claim(request: HttpRequest) -> UUID | None:
@@ -81,6 +81,16 @@ def organization_claim(request: HttpRequest) -> UUID | None:
 def find_principal(request: Request) -> Principal | None:
     """Return who makes the request, or None without a credential."""
     return cast(Principal | None, request.user)
+
+
+def read_afresh(request: Request) -> Principal | None:
+    """Return who makes the request by the rows as they are now, and take them for it from now on.
+
+    Raises TokenRevoked and its like for a credential that has ended since.
+    """
+    principal = _read_principal(request._request, max_age=0)  # noqa: SLF001
+    request.user = cast(Any, principal)
+    return principal
 
 
 def get_signed_in(request: Request) -> Member:

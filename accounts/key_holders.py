@@ -32,10 +32,14 @@ class _Standing:
     until: datetime | None
 
 
-def get_key_holder(raw: str) -> KeyHolder:
-    """Return whom a key stands for now. Raises NotAuthenticated, TokenExpired or TokenRevoked."""
+def get_key_holder(raw: str, *, max_age: float | None = None) -> KeyHolder:
+    """Return whom a key stands for, as of `max_age` seconds ago at most.
+
+    By default that is `ACCOUNTS_ROW_TTL`. Raises NotAuthenticated, TokenExpired or TokenRevoked.
+    """
     shown = key_tokens.read_key(raw)
-    standing = _standings.find(shown, settings.ACCOUNTS_ROW_TTL)
+    age = settings.ACCOUNTS_ROW_TTL if max_age is None else max_age
+    standing = _standings.find(shown, age)
     if standing is None:
         raise NotAuthenticated("The API key is not valid.")
     if standing.until is not None and standing.until <= timezone.now():

@@ -2,13 +2,16 @@
 
 from typing import Any
 
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from accounts.authentication import find_principal, get_signed_in
+from accounts.authentication import find_principal, get_signed_in, read_afresh
 from accounts.exceptions import NotAuthenticated, PermissionDenied, TwoFactorEnrollmentRequired
 from accounts.principals import KeyHolder, Principal
 from accounts.roles import PUBLIC, SIGNED_IN
+
+# What is asked for so often, and can be put right, that the rows may be some seconds old.
+OFTEN = frozenset({"documents.read", "documents.write"})
 
 
 class DeclaredPermission(BasePermission):
@@ -21,20 +24,31 @@ class DeclaredPermission(BasePermission):
         if view.action == "metadata":
             return True  # what OPTIONS tells of a route is the same for everybody
         needed = getattr(view, "required", {}).get(view.action)
-        if needed == PUBLIC:
-            return True
-        principal = find_principal(request)
-        if principal is None:
-            raise NotAuthenticated
-        if needed == SIGNED_IN:
-            get_signed_in(request)
-            return True
-        if principal.lacks_second_factor:
-            raise TwoFactorEnrollmentRequired
-        _check_permission(principal, needed)
-        if (collection := view.kwargs.get("collection")) is not None:
-            principal.check_collection(collection)
+        if needed != PUBLIC:
+            _check(request, needed, view.kwargs.get("collection"))
         return True
+
+
+def _check(request: Request, needed: str | None, collection: str | None) -> None:
+    """Raise unless whoever asks may do what needs this permission."""
+    principal = find_principal(request)
+    if principal is not None and _lasts(request, needed):
+        principal = read_afresh(request)
+    if principal is None:
+        raise NotAuthenticated
+    if needed == SIGNED_IN:
+        get_signed_in(request)
+        return
+    if principal.lacks_second_factor:
+        raise TwoFactorEnrollmentRequired
+    _check_permission(principal, needed)
+    if collection is not None:
+        principal.check_collection(collection)
+
+
+def _lasts(request: Request, needed: str | None) -> bool:
+    """Return whether this is a change of more than documents: no cache decides over that."""
+    return request.method not in SAFE_METHODS and needed not in OFTEN
 
 
 def _check_permission(principal: Principal, needed: str | None) -> None:

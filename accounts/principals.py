@@ -116,9 +116,13 @@ def _read_member(claims: Claims) -> Member | None:
 _members: AgedCache[Claims, Member] = AgedCache(_read_member, max_entries=CACHE_MAX_STANDINGS)
 
 
-def get_member(claims: Claims) -> Member:
-    """Return who the claims stand for now, or raise TokenRevoked."""
-    member = _members.find(claims, settings.ACCOUNTS_ROW_TTL)
+def get_member(claims: Claims, *, max_age: float | None = None) -> Member:
+    """Return who the claims stand for, as of `max_age` seconds ago at most, or raise TokenRevoked.
+
+    By default that is `ACCOUNTS_ROW_TTL`.
+    """
+    age = settings.ACCOUNTS_ROW_TTL if max_age is None else max_age
+    member = _members.find(claims, age)
     if member is None:
         raise TokenRevoked
     return member

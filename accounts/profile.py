@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from accounts.account_letters import tell_of_new_email
 from accounts.exceptions import EmailTaken, LastOwner, PermissionDenied, TokenRevoked
 from accounts.mail import send_later
 from accounts.memberships import existing_memberships, lock_people
@@ -57,7 +58,7 @@ def change_email(member: Member, email: str, *, current_password: str) -> None:
                 raise TokenRevoked
         own = Session(pk=member.session_id)
         revoke_sessions(user=user, but=own, reason="email_changed")
-        _tell_of_new_email(user.email, address)
+        tell_of_new_email(user.email, address)
         _record(member, email=True)
 
 
@@ -161,17 +162,4 @@ def _record(member: Member, **changed: bool) -> None:
     record_event(organization, "user.changed", by=member.actor, **changed)
 
 
-def _tell_of_new_email(old: str, new: str) -> None:
-    send_later(old, "Your e-mail address was changed", _CHANGED_OLD)
-    send_later(new, "Your e-mail address was changed", _CHANGED_NEW)
-
-
-_CHANGED_OLD = (
-    "Hello,\n\nthe e-mail address of your account was changed: you sign in with another one from "
-    "now on. Every other session has ended.\n\nIf this was not you, tell your operator at once.\n"
-)
-_CHANGED_NEW = (
-    "Hello,\n\nthis is the e-mail address of your account from now on: sign in with it.\n\n"
-    "If you know of no account, tell the operator of the service.\n"
-)
 _DELETED = "Hello,\n\nyour account, its memberships and its sessions are removed, as you asked.\n"

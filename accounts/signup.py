@@ -9,13 +9,16 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
 from django.db import IntegrityError, transaction
 
-from accounts.exceptions import EmailTaken
+from accounts.account_letters import tell_of_new_email
+from accounts.exceptions import EmailTaken, TokenRevoked
 from accounts.login import SignedIn, sign_in
 from accounts.memberships import add_member
 from accounts.models import EMAIL_MAX_CHARACTERS, Membership, User, normalize_email
 from accounts.passwords import check_new_password, hash_password, tell_of_new_password
+from accounts.principals import Member
 from accounts.roles import Role
 from accounts.sessions import Device, revoke_sessions
+from accounts.standing import check_still_allowed
 from tenancy.audit import record_event
 from tenancy.exceptions import AlreadyExists, FieldError, ValidationFailed
 from tenancy.lifecycle import create_organization
@@ -140,6 +143,7 @@ class AccountChange:
     user: User
     email: str | None
     password_hash: str | None
+    member: Member | None = None
 
     @property
     def _new(self) -> dict[str, str]:
@@ -149,19 +153,35 @@ class AccountChange:
     def apply(self, organization: Organization) -> None:
         """Change the row; every session of the user ends. Call in a transaction.
 
-        Raises EmailTaken.
+        Raises EmailTaken, or TokenRevoked if the account was changed since it was read or the
+        session has ended: hashing took its time, and this may be whom a new password shut out.
         """
         if not self._new:
             return
+        self._check_unchanged()
         with _one_user_for_an_address("/email"):
             User.objects.filter(pk=self.user.pk).update(**self._new)
         revoke_sessions(user=self.user)
-        if self.password_hash is not None:
-            tell_of_new_password(self.user.email)
+        self._tell()
         record_event(
             organization, "user.changed", by=f"user:{self.user.pk}",
             email="email" in self._new, password="password" in self._new,
         )  # fmt: skip
+
+    def _check_unchanged(self) -> None:
+        as_read = {"password": self.user.password, "email": self.user.email, "is_active": True}
+        rows = User.objects.select_for_update(no_key=True).filter(pk=self.user.pk, **as_read)
+        if rows.first() is None:
+            raise TokenRevoked
+        if self.member is not None:
+            check_still_allowed(self.member)
+
+    def _tell(self) -> None:
+        """Write to the user, at both addresses if there are two."""
+        if self.email is not None and self.email != self.user.email:
+            tell_of_new_email(self.user.email, self.email)
+        if self.password_hash is not None:
+            tell_of_new_password(self.user.email)
 
     def take_back(self, organization: Organization) -> None:
         """Put back what was there, unless it was changed once more. The sessions stay ended."""

@@ -10,7 +10,7 @@ import secrets
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tenancy.context import current_origin
@@ -76,6 +76,7 @@ def _parse_float(text: str) -> float | int:
 
 
 def _append(event: AuditEvent) -> None:
+    _lock_what_comes_before(event)
     locked = AuditChain.objects.select_for_update()
     chain = locked.filter(key=event.chain).first()
     if chain is None:
@@ -86,6 +87,23 @@ def _append(event: AuditEvent) -> None:
     event.save(force_insert=True)
     chain.length, chain.head = event.sequence, event.hash
     chain.save()
+
+
+def _lock_what_comes_before(event: AuditEvent) -> None:
+    """Take every lock that PostgreSQL would take at the commit, while the chain is locked.
+
+    Foreign keys are checked then, which locks the rows that they point to: a transaction with the
+    chain would wait for one that has the organization and waits for the chain.
+    """
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        if event.organization_id is not None:
+            cursor.execute(
+                "SELECT 1 FROM tenancy_organization WHERE id = %s FOR KEY SHARE",
+                [event.organization_id],
+            )
 
 
 def digest_of_address(address: str | None, salt: str) -> str:

@@ -254,14 +254,15 @@ class ManageLegacyViewSet(LegacyViewSet):
         """Return what changes of the account of whoever is signed in; a program has none."""
         if not {"email", "password"} & set(form):
             return None
-        user = User.objects.filter(pk=get_signed_in(self.request).user_id).first()
+        member = get_signed_in(self.request)
+        user = User.objects.filter(pk=member.user_id).first()
         if user is None:
             raise TokenRevoked  # gone since this process last read the rows
         email = check_email(form["email"]) if "email" in form else None
         if "password" not in form:
-            return AccountChange(user, email, None)
+            return AccountChange(user, email, None, member)
         check_new_password(form["password"], email=email or user.email)
-        return AccountChange(user, email, hash_password(form["password"]))
+        return AccountChange(user, email, hash_password(form["password"]), member)
 
     def _new_name(self, form: dict[str, Any], tenant: Tenant) -> tuple[str | None, str]:
         """Return the name that a body of any of the three shapes asks for, or None; and where."""
