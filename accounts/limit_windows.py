@@ -7,11 +7,15 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from tenancy.clock import seconds
 
-MEMORY_MAX_KEYS = 50_000  # for each length of window; the one that was counted least recently goes
+# For each length of window; of more the one goes that was asked for least recently, full ones last.
+MEMORY_MAX_KEYS = 50_000
+# How many are looked at for each that is added: so the old ones go, and no request pays for many.
+MEMORY_LOOKS = 8
 
 
 class Window(NamedTuple):
@@ -46,15 +50,27 @@ class Windows(Protocol):
         """Empty the windows."""
 
 
-class _Counted(NamedTuple):
-    """The moments of a window; those before `first` have left it."""
+@dataclass(slots=True)
+class _Kept:
+    """The moments of a window, the oldest first, and the limit it had when it was last counted."""
 
-    moments: list[float]
+    moments: list[float] = field(default_factory=list)
+    limit: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.moments) >= self.limit
+
+
+class _Counted(NamedTuple):
+    """What is kept of a window; the moments before `first` have left it."""
+
+    kept: _Kept
     first: int
 
     @property
     def size(self) -> int:
-        return len(self.moments) - self.first
+        return len(self.kept.moments) - self.first
 
 
 class MemoryWindows:
@@ -67,8 +83,8 @@ class MemoryWindows:
     def __init__(self, *, max_keys: int = MEMORY_MAX_KEYS) -> None:
         self._max_keys = max_keys
         self._lock = threading.Lock()
-        # By length of window, then key; what was counted least recently comes first.
-        self._kept: dict[int, OrderedDict[str, list[float]]] = {}
+        # By length of window, then key; what was asked for least recently comes first.
+        self._kept: dict[int, OrderedDict[str, _Kept]] = {}
 
     def take(self, windows: Sequence[Window]) -> Taken:
         """Count one in every window, unless any is full: then in none."""
@@ -79,9 +95,11 @@ class MemoryWindows:
                 number for number, window in enumerate(windows)
                 if counted[number].size >= window.limit
             )  # fmt: skip
+            for number in full:
+                self._hold(windows[number])
             if not full:
                 for window, its in zip(windows, counted, strict=True):
-                    self._add(window, its.moments, now)
+                    self._add(window, its.kept, now)
             return Taken(full, tuple(map(_standing, windows, counted, [now] * len(windows))))
 
     def forget(self, windows: Sequence[Window]) -> None:
@@ -100,26 +118,45 @@ class MemoryWindows:
         return sum(map(len, self._kept.values()))
 
     def _count(self, window: Window, now: float) -> _Counted:
-        moments = self._kept.setdefault(window.seconds, OrderedDict()).get(window.key, [])
-        first = bisect_right(moments, now - window.seconds)
-        if first * 2 > len(moments):  # seldom, so that nobody moves a long list at every request
-            del moments[:first]
+        kept = self._kept.setdefault(window.seconds, OrderedDict()).get(window.key) or _Kept()
+        first = bisect_right(kept.moments, now - window.seconds)
+        if first * 2 > len(kept.moments):  # seldom: nobody moves a long list at every request
+            del kept.moments[:first]
             first = 0
-        return _Counted(moments, first)
+        return _Counted(kept, first)
 
-    def _add(self, window: Window, moments: list[float], now: float) -> None:
+    def _hold(self, window: Window) -> None:
+        """Keep a full window that somebody tries again for as long as one that is counted."""
         kept = self._kept[window.seconds]
-        moments.append(now)
-        kept[window.key] = moments
+        if window.key in kept:
+            kept.move_to_end(window.key)
+
+    def _add(self, window: Window, its: _Kept, now: float) -> None:
+        kept = self._kept[window.seconds]
+        its.moments.append(now)
+        its.limit = window.limit
+        kept[window.key] = its
         kept.move_to_end(window.key)
-        # Two at most for each that is added: so the old ones go, and no request pays for many.
-        for _ in range(2):
+        self._make_room(kept, now - window.seconds)
+        while len(kept) > self._max_keys:
+            kept.popitem(last=False)
+
+    def _make_room(self, kept: OrderedDict[str, _Kept], since: float) -> None:
+        """Remove what has aged, and of too many the oldest; full ones get a second chance.
+
+        Else whoever is held by a full window would flush it with other keys.
+        """
+        for _ in range(MEMORY_LOOKS):
             key, oldest = next(iter(kept.items()))
-            if len(kept) <= self._max_keys and oldest and oldest[-1] > now - window.seconds:
-                break
-            del kept[key]
+            has_aged = not oldest.moments or oldest.moments[-1] <= since
+            if not has_aged and len(kept) <= self._max_keys:
+                return
+            if not has_aged and oldest.is_full:
+                kept.move_to_end(key)
+            else:
+                del kept[key]
 
 
 def _standing(window: Window, its: _Counted, now: float) -> Standing:
-    reset = its.moments[its.first] + window.seconds - now if its.size else window.seconds
+    reset = its.kept.moments[its.first] + window.seconds - now if its.size else window.seconds
     return Standing(max(0, window.limit - its.size), reset)

@@ -192,6 +192,45 @@ def test_memory_is_bounded_whoever_sends_what():
     assert windows.take([Window("key-999", 3, 60)]).standings[0].left == 1
 
 
+@pytest.mark.parametrize("tries", [0, 1], ids=["left alone", "tried meanwhile"])
+def test_a_full_window_is_not_flushed_by_many_others(tries):
+    windows, held = MemoryWindows(max_keys=100), Window("held", 2, 60)
+    for _ in range(2):
+        windows.take([held])
+
+    refused = []
+    for number in range(1_000):
+        windows.take([Window(f"key-{number}", 2, 60)])
+        refused += [windows.take([held]).full for _ in range(tries)]
+
+    assert {*refused, windows.take([held]).full} == {(0,)}
+    assert len(windows) == 100
+
+
+def test_what_has_aged_goes_before_what_counts(clock):
+    windows = MemoryWindows(max_keys=100)
+    for number in range(50):
+        windows.take([Window(f"aged-{number}", 3, 60)])
+    clock.now += 50
+    windows.take([Window("counts", 3, 60)])
+    clock.now += 11
+
+    for number in range(99):
+        windows.take([Window(f"new-{number}", 3, 60)])
+
+    assert windows.take([Window("counts", 3, 60)]).standings[0].left == 1
+
+
+def test_memory_is_bounded_though_every_window_is_full():
+    windows = MemoryWindows(max_keys=100)
+
+    for number in range(1_000):
+        windows.take([Window(f"key-{number}", 1, 60)])
+
+    assert len(windows) == 100
+    assert windows.take([Window("key-999", 1, 60)]).full == (0,)
+
+
 def test_counting_in_memory_starts_no_threads():
     windows, before = MemoryWindows(), threading.active_count()
 
