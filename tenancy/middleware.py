@@ -32,14 +32,26 @@ def client_address(request: HttpRequest) -> str | None:
     """Return from where a request comes: what the proxy in front says, if there is one.
 
     A proxy adds the address it sees at the end; what stands before that, anybody could write.
+    Where it says none that can be read, such as `unknown`, it is the proxy's own.
+    """
+    direct = _read_address(request.META.get("REMOTE_ADDR") or "")
+    if not settings.TENANTRY_BEHIND_PROXY:
+        return direct
+    return _read_address(request.headers.get("X-Forwarded-For", "").rpartition(",")[2]) or direct
+
+
+def _read_address(text: str) -> str | None:
+    """Return the address in `1.2.3.4`, `1.2.3.4:55123`, `2001:db8::1` or `[2001:db8::1]:443`.
+
     A zone, as of `fe80::1%eth0`, means something on this machine alone and is left out.
     """
-    address = request.META.get("REMOTE_ADDR") or None
-    if settings.TENANTRY_BEHIND_PROXY:
-        forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
-        address = forwarded or address
+    host = text.strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
     try:
-        return str(ip_address(address.partition("%")[0])) if address else None
+        return str(ip_address(host.partition("%")[0]))
     except ValueError:
         return None
 
