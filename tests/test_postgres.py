@@ -6,6 +6,7 @@ import pytest
 
 from tests.postgres_catalog import postgres_catalog
 from tests.servers import Service, at_once, running_service
+from tests.tenancy.lifecycle.test_preferences import KEPT_NUMBERS, NUMBERS
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -54,6 +55,18 @@ def test_one_of_many_renames_to_one_name_wins(service: Service):
     )
 
     assert (count(answers, 200), count(answers, 409)) == (1, 9)
+
+
+def test_settings_come_back_as_they_were_put_in(service: Service):
+    token = service.token("Numbers")
+    change = partial(service.call, 0, "PATCH", "/api/v1/organization", token=token)
+    assert change(json={"settings": {"a": 1e300}}).status_code == 422
+
+    answer = change(json={"settings": {"numbers": NUMBERS}})
+
+    read = service.call(1, "GET", "/api/v1/organization", token=token)
+    for each in (answer, read):
+        assert repr(each.json()["settings"]) == repr({"numbers": KEPT_NUMBERS})
 
 
 def test_whole_life_of_an_organization(service: Service):

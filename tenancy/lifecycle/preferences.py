@@ -5,8 +5,8 @@ change different settings at once do not take each other's back.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenancy import catalog
-from tenancy.audit import record_event
+from tenancy.audit import EXACT_FLOAT_MAX, record_event
 from tenancy.exceptions import FieldError, ValidationFailed
 from tenancy.lifecycle.renaming import rename_organization
 from tenancy.lifecycle.signals import organization_policy_changed
@@ -24,6 +24,8 @@ from tenancy.mongo.merge_patch import apply_merge_patch
 
 SETTINGS_MAX_BYTES = 16_384
 SETTINGS_MAX_DEPTH = 32
+# Numbers are kept within this: PostgreSQL writes greater ones out, and no answer could hold them.
+NUMBER_LIMIT = 2**63
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def change_organization(
     """
     if preferences.settings is not None:
         _check_settings(preferences.settings)
+        preferences = replace(preferences, settings=_as_kept(preferences.settings))
 
     def change(organization: Organization) -> None:
         _apply(organization, preferences, by=by)
@@ -65,7 +68,7 @@ def change_organization(
 def settings_of(organization_id: UUID) -> dict[str, Any]:
     """Return an organization's settings: one query, for they are too large to be kept along."""
     rows = Organization.objects.filter(pk=organization_id)
-    return dict(rows.values_list("settings", flat=True).first() or {})
+    return dict(_readable(rows.values_list("settings", flat=True).first() or {}))
 
 
 def _apply(organization: Organization, preferences: Preferences, *, by: str) -> None:
@@ -98,7 +101,33 @@ def _check_settings(settings: dict[str, Any]) -> None:
             raise _refused(pointer, f"Settings are nested at most {SETTINGS_MAX_DEPTH} deep.")
         if isinstance(value, str) and "\x00" in value:
             raise _refused(pointer, "Text with a NUL character cannot be stored.")
+        if _is_number(value) and not -NUMBER_LIMIT <= value < NUMBER_LIMIT:
+            raise _refused(pointer, "Numbers are kept from -2^63 to 2^63 - 1. Write it as text.")
     _check_size(settings)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _as_kept(value: Any) -> Any:
+    """Return a value as every catalog gives it back: great floats whole, and no negative zero."""
+    if isinstance(value, float):
+        return int(value) if abs(value) >= EXACT_FLOAT_MAX else value + 0.0
+    return _mapped(value, _as_kept)
+
+
+def _readable(value: Any) -> Any:
+    """Return a value that was kept before numbers were checked as one that can be answered."""
+    if isinstance(value, int) and not -NUMBER_LIMIT <= value < NUMBER_LIMIT:
+        return float(value)
+    return _mapped(value, _readable)
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    if isinstance(value, dict):
+        return {name: change(inner) for name, inner in value.items()}
+    return [change(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _walk(value: Any, pointer: str, depth: int) -> Iterator[tuple[Any, str, int]]:

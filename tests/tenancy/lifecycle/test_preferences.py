@@ -11,6 +11,10 @@ from tests.servers import at_once
 pytestmark = pytest.mark.usefixtures("quick")
 
 ROUTE = "/api/v1/organization"
+TOO_GREAT = ["1e300", "-1e19", "9223372036854775808.0", "9.3e18", "-1e308"]
+NUMBERS = [1e16, 1.5e17, -9e18, -0.0, 0.1, 1.0, 1e15, 1e-7, 5e-324, 2**63 - 1, -(2**63), True]
+# Great ones whole, and no negative zero: so PostgreSQL gives them back, too.
+KEPT_NUMBERS = [10**16, 15 * 10**16, -9 * 10**18, 0.0, *NUMBERS[4:]]
 
 
 def settings_of(cast):
@@ -96,6 +100,33 @@ def test_what_cannot_be_kept_is_refused_with_a_pointer(acme, alice, given, point
 
     assert pointers(body) == [pointer]
     assert settings_of(acme) == {}
+
+
+@pytest.mark.parametrize("number", TOO_GREAT)
+def test_a_number_that_would_not_come_back_is_refused(acme, alice, number):
+    raw = f'{{"settings": {{"a": {{"b": [{number}]}}}}}}'.encode()
+
+    answer = alice.generic("PATCH", ROUTE, raw, content_type="application/json")
+
+    assert pointers(refused(answer, 422, "validation_failed")) == ["/settings/a/b/0"]
+    assert settings_of(acme) == {}
+
+
+def test_numbers_come_back_as_they_were_put_in(acme, alice):
+    answer = alice.patch(ROUTE, {"settings": {"numbers": NUMBERS}})
+
+    assert repr(answer.json()["settings"]["numbers"]) == repr(KEPT_NUMBERS)
+    assert repr(alice.get(ROUTE).json()["settings"]["numbers"]) == repr(KEPT_NUMBERS)
+
+
+@pytest.mark.parametrize("number", [10**300, -(10**19), 2**64, 1e300])
+def test_a_number_that_was_kept_before_spoils_no_answer(acme, alice, number):
+    Organization.objects.filter(pk=acme.id).update(settings={"a": [number]})
+
+    answer = alice.patch(ROUTE, {"settings": {"b": 1}})
+
+    assert (answer.status_code, alice.get(ROUTE).status_code) == (200, 200)
+    assert alice.get(ROUTE).json()["settings"] == {"a": [float(number)], "b": 1}
 
 
 @pytest.mark.parametrize("levels", [33, 60, 5_000])
