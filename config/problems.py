@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.defaults import bad_request as bad_request_page
 from django.views.defaults import page_not_found
@@ -26,6 +27,10 @@ logger = logging.getLogger("tenantry.problems")
 PROBLEM_JSON = "application/problem+json"
 ADMIN_SITE = "/admin/"
 RETRY_AFTER_SECONDS = 1
+# deadlock_detected and serialization_failure: PostgreSQL, appendix A.
+COLLISION_STATES = frozenset({"40P01", "40001"})
+SQLITE_LOCKED = "database is locked"  # SQLITE_BUSY, after the busy_timeout
+COLLISION = "Others changed the same things at the same time. Nothing was done. Try again."
 
 # The nearest class in an exception's ancestry decides.
 STATUS: dict[type[Exception], int] = {
@@ -110,6 +115,8 @@ def describe(
     error: Exception, request: HttpRequest, overrides: Mapping[type[Exception], int] | None = None
 ) -> dict[str, Any]:
     """Return the problem that an exception becomes; one that nobody foresaw is logged."""
+    if _is_collision(error):
+        error = tenancy.TenantBusy(COLLISION)
     if isinstance(error, tenancy.TenancyError):
         status = status_of(error, overrides)
         if status == 500:
@@ -120,6 +127,14 @@ def describe(
             return problem(request, *FOREIGN[ancestor])
     _log(error, request)
     return problem(request, 500, "internal", tenancy.TenancyError.default_detail)
+
+
+def _is_collision(error: Exception) -> bool:
+    """Return whether the catalog gave up a transaction in favour of another: nothing was done."""
+    if not isinstance(error, OperationalError):
+        return False
+    state = getattr(error.__cause__, "sqlstate", None)
+    return state in COLLISION_STATES or SQLITE_LOCKED in str(error)
 
 
 def _log(error: Exception, request: HttpRequest) -> None:
