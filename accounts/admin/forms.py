@@ -14,6 +14,7 @@ from accounts.exceptions import RateLimited
 from accounts.models import User, normalize_email
 from accounts.passwords import check_new_password, hash_password, matches
 from accounts.sessions import revoke_sessions
+from accounts.traces import record_for_user
 from tenancy.exceptions import ValidationFailed
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ else:
 
 
 class PasswordRules:
-    """What Django's password forms do by our rules: check, hash, and end the user's sessions."""
+    """What Django's password forms do by our rules: check and hash."""
 
     cleaned_data: dict[str, Any]
     _hash = ""
@@ -55,16 +56,20 @@ class PasswordRules:
         password_field_name: str = "password1",  # noqa: S107 -- the name of a field
         commit: bool = True,  # noqa: FBT001, FBT002 -- Django's signature
     ) -> User:
-        """Take the hash; with `commit` save it and sign the user out everywhere."""
+        """Take the hash; with `commit` save it, and nothing else of the user."""
         if self._is_usable():
             user.password = self._hash
         else:
             user.set_unusable_password()
         if commit:
             with transaction.atomic():
-                user.save()
-                revoke_sessions(user=user)
+                if User.objects.filter(pk=user.pk).update(password=user.password):
+                    self.follow_up(user)
         return user
+
+    def follow_up(self, user: User) -> None:
+        """Do what another password asks for, in the transaction that saves it."""
+        raise NotImplementedError
 
     def _is_usable(self) -> bool:
         """Return False where an operator chose that the user has no password at all."""
@@ -98,11 +103,25 @@ class UserForm(AddressRules, _UserForm):
 
 
 class PasswordForm(PasswordRules, _PasswordForm):
-    """A new password for somebody, or none."""
+    """A new password for somebody, or none, by the word of an operator."""
+
+    def __init__(self, *args: Any, by: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._by = by
+
+    def follow_up(self, user: User) -> None:
+        """Sign the user out everywhere, and record who did it."""
+        revoke_sessions(user=user)
+        record_for_user(user, "password.set", by=self._by, usable=self._is_usable())
 
 
 class OwnPasswordForm(PasswordRules, DjangoOwnPasswordForm):
     """A new password for the operator who is signed in."""
+
+    def follow_up(self, user: User) -> None:
+        """Sign the user out everywhere, and record it as their own act."""
+        revoke_sessions(user=user)
+        record_for_user(user, "password.changed", by=f"user:{user.pk}")
 
     def clean_old_password(self) -> str:
         """Refuse anything but the password that holds now."""

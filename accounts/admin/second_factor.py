@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from accounts import authenticators
+from accounts.backends import record_operator_sign_in
 from accounts.models import TotpDevice, User
 from accounts.profile import check_password_of
 from accounts.two_factor import check_code, find_device, spend
@@ -90,6 +91,7 @@ class Page:
         """Remember in the session, under a new key, which authenticator was shown."""
         self.request.session.cycle_key()
         django_otp.login(self.request, device)  # type: ignore[no-untyped-call]
+        record_operator_sign_in(self.user, methods="pwd otp")
 
     def render(self, **context: Any) -> HttpResponse:
         """Show the page."""

@@ -1,11 +1,13 @@
 """Users: who they are, whether they may sign in, and who of them are operators."""
 
+from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.views import PasswordChangeView
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
@@ -15,11 +17,14 @@ from accounts.admin.forms import NewUserForm, OwnPasswordForm, PasswordForm, Use
 from accounts.admin.user_acts import UserActs
 from accounts.models import Membership, Session, User
 from accounts.sessions import revoke_sessions
-from tenancy.admin.records import list_of
+from accounts.traces import record_for_user
+from tenancy.admin.records import actor_of, list_of
+from tenancy.audit import record_event
 
 MEMBERSHIPS_MAX = 100
 # A change of one of these ends the user's sessions, as a change of the password does.
 ENDS_SESSIONS = frozenset({"email", "is_active"})
+PERSONAL = frozenset({"email", "name"})
 POWERS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 if TYPE_CHECKING:
@@ -105,10 +110,56 @@ class UserAdmin(UserActs, _UserAdmin):
         return [MembershipInline] if obj else []
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:  # noqa: FBT001
-        """Save; end the sessions of a user who was deactivated or has another address."""
-        super().save_model(request, obj, form, change)
-        if change and ENDS_SESSIONS & set(form.changed_data):
+        """Save what was changed, and that alone: what others change meanwhile stays.
+
+        The sessions of a user who was deactivated or has another address end.
+        """
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        changed = set(form.changed_data)
+        columns = changed & {*PERSONAL, "is_active", "is_staff", "is_superuser"}
+        values = {name: getattr(obj, name) for name in columns}
+        if values and not User.objects.filter(pk=obj.pk).update(**values):
+            raise Http404
+        if ENDS_SESSIONS & changed:
             revoke_sessions(user=obj)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001
+        """Save groups and permissions; then record everything that was done to the user."""
+        super().save_related(request, form, formsets, change)
+        record_changes(
+            form.instance, set(form.changed_data), by=actor_of(request), is_new=not change
+        )
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 -- Django's name
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Let an operator set somebody's password; the form knows who does."""
+        this_time = copy(self)
+        this_time.change_password_form = partial(  # type: ignore[assignment]
+            PasswordForm, by=actor_of(request)
+        )
+        return super(UserAdmin, this_time).user_change_password(request, id, form_url)
+
+
+def record_changes(user: User, changed: set[str], *, by: str, is_new: bool) -> None:
+    """Record what an operator did to a user: the names of the fields, not what is in them."""
+    if is_new:
+        record_for_user(user, "user.created", by=by)
+        return
+    if fields := sorted(changed & PERSONAL):
+        record_for_user(user, "user.changed", by=by, fields=fields)
+    if "is_active" in changed:
+        record_for_user(user, "user.unlocked" if user.is_active else "user.locked", by=by)
+    if fields := sorted(changed & set(POWERS)):
+        record_event(
+            None, "operator.powers_changed", by=by, user=str(user.pk), fields=fields,
+            operator=user.is_staff, superuser=user.is_superuser,
+        )  # fmt: skip
 
 
 def change_own_password(
