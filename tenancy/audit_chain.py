@@ -15,6 +15,8 @@ from tenancy.audit import digest_of_address, hash_of
 from tenancy.models import AuditChain, AuditEvent, Organization, OrganizationStatus
 
 PAGE_EVENTS = 500
+# What every organization that ever was active has an event of.
+CREATED = "organization.created"
 
 
 class Flaw(StrEnum):
@@ -76,7 +78,15 @@ class Verdict:
 
 
 def chain_keys() -> Iterator[str]:
-    """Return the key of every chain, and of what events claim to be in one; bounded in memory."""
+    """Return the key of every chain that is there, or should be; bounded in memory.
+
+    Those are the chains, what events claim to be in one, and what organizations must have.
+    """
+    yield from _written_keys()
+    yield from _unwritten_keys()
+
+
+def _written_keys() -> Iterator[str]:
     last = ""
     while True:
         chains = AuditChain.objects.filter(key__gt=last).order_by("key")[:1]
@@ -86,6 +96,19 @@ def chain_keys() -> Iterator[str]:
             return
         last = min(found)
         yield last
+
+
+def _unwritten_keys() -> Iterator[str]:
+    """Return the chains that organizations must have, and of which nothing is there."""
+    created = Organization.objects.exclude(status=OrganizationStatus.PROVISIONING).order_by("pk")
+    page = list(created.values_list("pk", flat=True)[:PAGE_EVENTS])
+    while page:
+        keys = {str(pk) for pk in page}
+        keys.difference_update(
+            AuditChain.objects.filter(key__in=keys).values_list("key", flat=True)
+        )
+        yield from (key for key in keys if not AuditEvent.objects.in_chain(key).exists())
+        page = list(created.filter(pk__gt=page[-1]).values_list("pk", flat=True)[:PAGE_EVENTS])
 
 
 def verify_chain(key: str, *, kept: Collection[str] = (), newest: int | None = None) -> Verdict:
@@ -120,13 +143,26 @@ class _Walk:
             chain = AuditChain.objects.filter(key=self.key).first()
             page = self._page(self.last)
             if not page:
-                return self._end(chain)
+                return self._end(chain) or self._beginning()
             for event in page:
                 flaw = self._judge(event)
                 if flaw is not None:
                     return Broken(flaw, self.last + 1, None if flaw is Flaw.MISSING else event.pk)
                 self.last, self.head = event.sequence, event.hash
                 self.unseen -= {event.hash}
+
+    def _beginning(self) -> Broken | None:
+        """Say whether all was removed, and perhaps begun anew: then the creation is missing.
+
+        It need not come first: old events were chained by their times, and what a user does is
+        recorded in an organization of theirs that is still being created.
+        """
+        status = getattr(self._organization, "status", OrganizationStatus.PROVISIONING)
+        if status == OrganizationStatus.PROVISIONING:
+            return None
+        first = self._events.filter(sequence=1).values_list("action", flat=True).first()
+        is_there = first == CREATED or self._events.filter(action=CREATED).exists()
+        return None if is_there else Broken(Flaw.MISSING, 1)
 
     def _page(self, last: int) -> list[AuditEvent]:
         return list(self._events.filter(sequence__gt=last).order_by("sequence")[:PAGE_EVENTS])

@@ -195,6 +195,64 @@ def test_events_without_a_chain_are_found(key):
     assert key in chain_keys()
 
 
+def forget_chain(key):
+    ROWS.filter(chain=key).delete()
+    AuditChain.objects.filter(key=key).delete()
+
+
+def test_a_chain_that_is_gone_with_all_its_events_is_found(key, globex):
+    forget_chain(key)
+
+    assert broken(key) == broken(key, newest=5) == (Flaw.MISSING, 1, None)
+    assert set(chain_keys()) >= {key, str(globex.id)}
+
+
+@pytest.mark.parametrize("newest", [None, 2])
+def test_a_chain_that_was_begun_anew_without_its_organization_s_creation_is_found(
+    key, acme, newest
+):
+    forget_chain(key)
+    for _ in range(EVENTS):
+        record_event(acme.organization, "thing.done", by=ACTOR)
+
+    assert broken(key, newest=newest) == (Flaw.MISSING, 1, None)
+    assert list(chain_keys()).count(key) == 1
+
+
+def test_a_chain_that_went_with_a_purged_organization_is_found(key):
+    Organization.objects.filter(pk=key).update(status="purged", name="", slug=None)
+    forget_chain(key)
+
+    assert key in chain_keys()
+    assert broken(key) == (Flaw.MISSING, 1, None)
+
+
+def test_an_organization_that_is_being_created_has_no_event_yet(key):
+    forget_chain(key)
+    Organization.objects.filter(pk=key).update(status="provisioning")
+
+    assert key not in chain_keys()
+    assert broken(key) is None
+
+
+def test_the_creation_need_not_be_the_first_event(key, acme):
+    """What concerns its owner may come first; and old events were chained by their times."""
+    forget_chain(key)
+    record_event(acme.organization, "user.changed", by=ACTOR)
+    record_event(acme.organization, "organization.created", by=ACTOR)
+
+    assert broken(key) is None
+
+
+def test_organizations_without_a_chain_are_found_page_by_page(acme, globex, monkeypatch):
+    monkeypatch.setattr("tenancy.audit_chain.PAGE_EVENTS", 1)
+    keys = sorted([str(acme.id), str(globex.id)])
+    for each in keys:
+        forget_chain(each)
+
+    assert sorted(set(chain_keys()) - {AuditChain.SERVICE}) == keys
+
+
 def rewrite(key):
     """Do what the chain alone cannot show: forge it from the first event on, the head included."""
     head = ""
@@ -262,6 +320,7 @@ def test_an_unknown_chain_has_nothing_wrong_but_what_was_kept_of_it():
 
 
 def test_memory_is_bounded_by_the_page(key, django_assert_max_num_queries):
-    # Eight events in pages of three: a chain and a page each time, and once more at the end.
-    with django_assert_max_num_queries(12):
+    # Eight events in pages of three: a chain and a page each time, and once more at the end,
+    # and whether the creation is among them.
+    with django_assert_max_num_queries(13):
         assert verify_chain(key).is_whole
