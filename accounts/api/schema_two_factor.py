@@ -72,7 +72,7 @@ REMOVE: dict[str, Any] = {
 }  # fmt: skip
 RENEW: dict[str, Any] = {
     "summary": "Make new recovery codes",
-    "request": _json(_object("code", code=_CODE)),
+    "request": _json(_object("current_password", "code", current_password=_TEXT, code=_CODE)),
     "responses": answers(400, 401, 403, 404, 415, 422, s200=_CODES),
 }
 VERIFY: dict[str, Any] = {

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.utils.cache import add_never_cache_headers
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -22,6 +21,8 @@ from accounts.two_factor_login import log_in_with_code
 from accounts.two_factor_tokens import TOKEN_MAX_CHARACTERS
 from tenancy.api.requests import StrictSerializer, check_parameters, json_body, validated
 
+PATH = "/api/v1/auth/two-factor"
+
 
 class CurrentPassword(StrictSerializer):
     """What sets an authenticator up."""
@@ -33,6 +34,12 @@ class Code(StrictSerializer):
     """A code of the authenticator."""
 
     code = TextField(max_length=CODE_MAX_INPUT)
+
+
+class Renewal(Code):
+    """What makes new recovery codes."""
+
+    current_password = SecretField()
 
 
 class EitherCode(StrictSerializer):
@@ -67,13 +74,6 @@ def _get_user(request: Request) -> User:
     if user is None:
         raise TokenRevoked  # gone since this process last read the rows
     return user
-
-
-def _secret_answer(body: dict[str, Any], status: int = 200) -> Response:
-    """Return an answer that nobody on the way may keep."""
-    answer = Response(body, status=status)
-    add_never_cache_headers(answer)
-    return answer
 
 
 def represent_offer(offer: authenticators.Offer) -> dict[str, Any]:
@@ -112,7 +112,8 @@ class TwoFactorViewSet(ViewSet):
         form = validated(CurrentPassword, json_body(request))
         user = _get_user(request)
         check_password_of(user, form["current_password"])
-        return _secret_answer(represent_offer(authenticators.offer_authenticator(user)), 201)
+        offer = represent_offer(authenticators.offer_authenticator(user))
+        return Response(offer, status=201, headers={"Location": PATH})
 
     @extend_schema(**schema.CONFIRM)
     def confirm(self, request: Request) -> Response:
@@ -122,7 +123,7 @@ class TwoFactorViewSet(ViewSet):
         codes = authenticators.confirm_authenticator(
             _get_user(request), form["code"], session_id=get_signed_in(request).session_id
         )
-        return _secret_answer({"recovery_codes": codes})
+        return Response({"recovery_codes": codes})
 
     @extend_schema(**schema.REMOVE)
     def destroy(self, request: Request) -> Response:
@@ -138,9 +139,12 @@ class TwoFactorViewSet(ViewSet):
     def renew(self, request: Request) -> Response:
         """Make new recovery codes."""
         check_parameters(request)
-        form = validated(Code, json_body(request))
-        codes = authenticators.renew_codes(_get_user(request), form["code"])
-        return _secret_answer({"recovery_codes": codes})
+        form = validated(Renewal, json_body(request))
+        user = _get_user(request)
+        # A stolen access token alone neither guesses codes nor makes their owner wait.
+        check_password_of(user, form["current_password"])
+        codes = authenticators.renew_codes(user, form["code"])
+        return Response({"recovery_codes": codes})
 
 
 @extend_schema(tags=["identity"])

@@ -260,3 +260,23 @@ def test_refresh_is_blind_to_a_credential_sent_along(pair):
     answer = with_token("of.bad.news").post(REFRESH, {"refresh_token": pair["refresh_token"]})
 
     assert answer.status_code == 200
+
+
+def test_switch_is_recorded_where_the_session_leaves_and_where_it_enters(acme, globex, pair):
+    add_member(acme.users["alice"], globex.organization, Role.VIEWER)
+
+    refresh(pair["refresh_token"], organization="globex")
+
+    events = AuditEvent.objects.filter(action__in=["session.left", "session.entered"])
+    assert {(event.organization, event.action) for event in events} == {
+        (acme.organization, "session.left"),
+        (globex.organization, "session.entered"),
+    }
+    assert {event.details["session"] for event in events} == {pair["session_id"]}
+
+
+def test_switch_that_is_refused_uses_nothing_up(acme, globex, pair):
+    refused(refresh(pair["refresh_token"], organization="globex"), 404, "not_found")
+
+    assert RefreshToken.objects.get().used_at is None
+    assert Session.objects.get().organization == acme.organization

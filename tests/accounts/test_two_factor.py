@@ -163,7 +163,7 @@ def test_second_authenticator_is_refused(alice):
     [(TOTP, {}, "/current_password"), (TOTP, {"current_password": 5}, "/current_password"),
      (TOTP, {"current_password": PASSWORD, "code": "1"}, "/code"),
      (CONFIRM, {"code": 123456}, "/code"), (CONFIRM, {"code": ""}, "/code"),
-     (CONFIRM, {"code": "1" * 65}, "/code"), (RECOVERY_CODES, {"code": None}, "/code"),
+     (CONFIRM, {"code": "1" * 65}, "/code"), (RECOVERY_CODES, {"current_password": PASSWORD, "code": None}, "/code"),
      (RECOVERY_CODES, [], "")],
 )  # fmt: skip
 def test_ill_formed_body_is_refused_with_a_pointer(alice, url, body, pointer):
@@ -190,7 +190,9 @@ def test_hostile_code_is_no_more_than_wrong(alice, code):
 def test_new_recovery_codes_end_the_old_ones(acme, alice):
     enrolled = enroll(alice)
 
-    answer = alice.post(RECOVERY_CODES, {"code": code_of(enrolled.secret)})
+    answer = alice.post(
+        RECOVERY_CODES, {"current_password": PASSWORD, "code": code_of(enrolled.secret)}
+    )
 
     fresh = answer.json()["recovery_codes"]
     assert "no-store" in answer["Cache-Control"]
@@ -202,12 +204,20 @@ def test_new_recovery_codes_end_the_old_ones(acme, alice):
 
 
 def test_recovery_codes_are_not_renewed_without_a_good_code(alice):
-    refused(alice.post(RECOVERY_CODES, {"code": "123456"}), 404, "not_found")
+    refused(
+        alice.post(RECOVERY_CODES, {"current_password": PASSWORD, "code": "123456"}),
+        404,
+        "not_found",
+    )
     enrolled = enroll(alice)
     before = set(RecoveryCode.objects.values_list("digest", flat=True))
 
     for code in (wrong_code_of(enrolled.secret), enrolled.recovery_codes[0]):
-        refused(alice.post(RECOVERY_CODES, {"code": code}), 401, "two_factor_invalid")
+        refused(
+            alice.post(RECOVERY_CODES, {"current_password": PASSWORD, "code": code}),
+            401,
+            "two_factor_invalid",
+        )
 
     assert set(RecoveryCode.objects.values_list("digest", flat=True)) == before
 
@@ -285,3 +295,12 @@ def test_secrets_are_encrypted_anew_with_a_new_key(alice, settings):
 def test_recovery_codes_can_be_read_out(alice):
     for code in enroll(alice).recovery_codes:
         assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}", code)
+
+
+def test_token_alone_neither_guesses_codes_nor_makes_their_owner_wait(alice, enrolled):
+    wrong = {"current_password": "not the password", "code": "000000"}
+    for _ in range(6):
+        refused(alice.post(RECOVERY_CODES, wrong), 422, "validation_failed")
+
+    right = {"current_password": PASSWORD, "code": code_of(enrolled.secret)}
+    assert alice.post(RECOVERY_CODES, right).status_code == 200
