@@ -34,7 +34,7 @@ class TokenRevoked(NotAuthenticated):
     """The session, user, membership or organization behind the token is gone."""
 
     code = "token_revoked"
-    default_detail = "The session has ended. Sign in again."
+    default_detail = "This token has ended. Refresh if its session goes on, or sign in again."
 
 
 class InvalidCredentials(NotAuthenticated):

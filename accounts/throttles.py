@@ -25,6 +25,8 @@ from accounts.authentication import find_principal
 from accounts.exceptions import RateLimited
 from accounts.limit_windows import Taken, Window
 from accounts.models import Session, User, normalize_email
+from accounts.principals import Member, Principal
+from accounts.roles import PUBLIC, SIGNED_IN
 from tenancy.audit import record_event
 from tenancy.catalog import Tenant, get_tenant
 from tenancy.context import current_origin
@@ -225,15 +227,29 @@ def _left(windows: dict[str, Window], taken: Taken) -> str:
     )
 
 
+def _is_counted(principal: Principal, view: Any) -> bool:
+    """Return whether the plan has something to say about what the view's action is."""
+    action = getattr(view, "action", None)
+    if action in getattr(view, "unlimited", ()) and isinstance(principal, Member):
+        return False
+    needed = getattr(view, "required", {}).get(action)
+    return needed not in {PUBLIC, SIGNED_IN} or action in getattr(view, "counted", ())
+
+
 class PlanThrottle(BaseThrottle):
-    """Every request of an organization counts, whoever makes it; its plan says how many may be."""
+    """Every request of an organization counts, whoever makes it; its plan says how many may be.
+
+    Not what needs no permission of a role, because it is public or concerns oneself alone, unless
+    a view declares it `counted`; nor what it declares `unlimited`, for people: a leaked key uses
+    the plan up, and somebody has to take it away.
+    """
 
     SAID: ClassVar[dict[str, str]] = {"minute": "in a minute", "burst": "in a second"}
 
     def allow_request(self, request: Request, view: Any) -> bool:
         """Return True, or raise RateLimited; the answer says how many are left, either way."""
         principal = find_principal(request) if settings.RATE_LIMITS else None
-        if principal is None:
+        if principal is None or not _is_counted(principal, view):
             return True
         try:
             windows = _plan_windows(get_tenant(principal.organization_id))

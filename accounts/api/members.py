@@ -43,6 +43,7 @@ class MemberViewSet(TenantViewSet):
         "partial_update": "members.manage",
         "destroy": "members.manage",
     }
+    unlimited = frozenset({"destroy"})
 
     @extend_schema(**schema.LIST_MEMBERS)
     def list(self, request: Request) -> Response:

@@ -32,16 +32,18 @@ class FoundingViewSet(ViewSet):
     """Organizations beside the one that the access token is for."""
 
     required = {"create": SIGNED_IN}
+    counted = frozenset({"create"})
 
     @extend_schema(**schema.FOUND_ORGANIZATION)
     @idempotent()
-    def create(self, request: Request, *, resource: UUID) -> Response:
+    def create(self, request: Request, *, attempt: Attempt) -> Response:
         """Create another organization, owned by whoever is signed in."""
         check_parameters(request)
         form = validated(AnotherOrganization, json_body(request))
         organization = found_organization(
-            get_signed_in(request), form["name"], region=form["region"], organization_id=resource
-        )
+            get_signed_in(request), form["name"], region=form["region"],
+            organization_id=attempt.resource,
+        )  # fmt: skip
         answer = represent_organization(get_tenant(organization.pk, max_age=0))
         return Response(
             answer | {"role": str(Role.OWNER), "hint": SWITCH_HINT},

@@ -11,6 +11,7 @@ from rest_framework.viewsets import ViewSet
 from accounts.api import schema_sessions as schema
 from accounts.authentication import (
     AccessTokenAuthentication,
+    find_claims,
     find_credential,
     find_principal,
     get_signed_in,
@@ -73,11 +74,13 @@ class LogoutViewSet(ViewSet):
 
     @extend_schema(**schema.LOG_OUT_ALL)
     def logout_all(self, request: Request) -> Response:
-        """End every session, this one included."""
+        """End every session, this one included. One that has ended has no say over the others."""
         check_parameters(request)
         member = self._member(request)
         if member is not None:
             end_sessions(member)
+        elif _leaves_sessions_open(request):
+            raise TokenRevoked
         return Response(status=204)
 
     def _member(self, request: Request) -> Member | None:
@@ -87,6 +90,12 @@ class LogoutViewSet(ViewSet):
         if find_credential(request._request) is None:  # noqa: SLF001
             raise NotAuthenticated
         return None
+
+
+def _leaves_sessions_open(request: Request) -> bool:
+    """Return whether the user of a token that has ended is signed in somewhere else."""
+    claims = find_claims(request._request)  # noqa: SLF001
+    return claims is not None and bool(open_sessions_of(claims.user_id))
 
 
 @extend_schema(tags=["identity"])

@@ -25,9 +25,16 @@ HELP = {
     "max_document_bytes": f"Of one document, at most {DOCUMENT_MAX_BYTES:,}.",
     "max_documents": f"In all collections of one organization. {NO_LIMIT}",
     "max_bytes": f"In all collections of one organization. {NO_LIMIT}",
-    "max_members": f"People and invitations of one organization. {NO_LIMIT}",
+    "max_members": "People of one organization; with its open invitations, when one more is made. "
+    f"{NO_LIMIT}",
     "requests_per_minute": f"Of one organization, in any 60 seconds. {NO_LIMIT}",
     "burst": f"So many of the requests at most in any one second. {NO_LIMIT}",
+}
+# What a field takes where it takes anything, and what less would mean.
+RATES = {
+    "requests_per_minute": (1, 6_000_000, "With none every request would be refused."),
+    "burst": (1, 100_000, "With none every request would be refused."),
+    "max_members": (1, 1_000_000, "With none nobody could own an organization."),
 }
 
 if TYPE_CHECKING:
@@ -53,6 +60,18 @@ class PlanForm(_PlanForm):
         """Refuse more than MongoDB stores."""
         return self._within("max_document_bytes", 1, DOCUMENT_MAX_BYTES)
 
+    def clean_requests_per_minute(self) -> int | None:
+        """Refuse none at all, and more than any service answers: that is no limit."""
+        return self._rate("requests_per_minute")
+
+    def clean_burst(self) -> int | None:
+        """Refuse none at all, and more than any service answers: that is no limit."""
+        return self._rate("burst")
+
+    def clean_max_members(self) -> int | None:
+        """Refuse a plan under which an organization could not even have its owner."""
+        return self._rate("max_members")
+
     def clean_region(self) -> str:
         """Refuse a region that no cluster is in: nobody could be placed there."""
         region: str = self.cleaned_data["region"]
@@ -60,6 +79,15 @@ class PlanForm(_PlanForm):
         if region and changed and not Cluster.objects.filter(region=region).exists():
             raise forms.ValidationError(f"There is no cluster in region “{region}”.")
         return region
+
+    def _rate(self, name: str) -> int | None:
+        """Return a limit that may be left empty. Raises ValidationError with the reason."""
+        number: int | None = self.cleaned_data[name]
+        least, most, reason = RATES[name]
+        if number is None or least <= number <= most:
+            return number
+        bound = f"It is from {least} to {most:,}. {reason if number < least else ''}"
+        raise forms.ValidationError(f"{bound.strip()} {NO_LIMIT}")
 
     def _within(self, name: str, least: int, most: int | None = None) -> int:
         number: int = self.cleaned_data[name]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from uuid import uuid4
 
 import pytest
 from rest_framework.test import APIClient
@@ -9,9 +10,11 @@ from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from accounts import limit_windows
+from accounts.models import Membership
 from accounts.throttles import PlanThrottle
 from tenancy import catalog
 from tenancy.models import Organization, Plan
+from tests.conftest import PASSWORD
 from tests.http import DOCUMENTS, refused
 from tests.servers import at_once
 
@@ -175,6 +178,63 @@ def test_errors_carry_the_headers_too(acme, alice):
 
     assert [answer.status_code for answer in answers] == [404, 400, 400]
     assert {answer["RateLimit-Policy"] for answer in answers} == {POLICY}
+
+
+@pytest.fixture
+def used_up(acme, alice):
+    """What a leaked key has left of the plan: nothing. Returns the key's id."""
+    key = alice.post(KEYS, {"name": "leaked", "role": "viewer", "scopes": ["organization.read"]})
+    limit(acme, 2)
+    robot = APIClient(HTTP_X_API_KEY=key.json()["key"])
+    assert [robot.get(ROUTE).status_code for _ in range(3)] == [200, 200, 429]
+    return key.json()["id"]
+
+
+def test_a_key_that_uses_the_plan_up_can_be_found_and_revoked(alice, used_up):
+    assert alice.get(KEYS).json()["data"][0]["id"] == used_up
+    assert alice.delete(f"{KEYS}/{used_up}").status_code == 204
+
+
+def test_people_can_be_shut_out_while_the_plan_is_used_up(acme, alice, used_up):
+    bob = Membership.objects.get(user=acme.users["bob"])
+
+    answers = [
+        alice.delete(f"{ROUTE}/members/{bob.pk}"),
+        alice.delete(f"{ROUTE}/invitations/{uuid4()}"),
+        alice.get("/api/v1/auth/sessions"),
+        alice.delete(f"/api/v1/auth/sessions/{uuid4()}"),
+        alice.patch("/api/v1/me", {"name": "Alice"}),
+        alice.post("/api/v1/auth/logout-all"),
+    ]
+
+    assert [answer.status_code for answer in answers] == [204, 404, 200, 404, 200, 204]
+    assert not [answer for answer in answers if "RateLimit" in answer]
+
+
+def test_a_password_can_be_changed_while_the_plan_is_used_up(alice, used_up):
+    body = {"current_password": PASSWORD, "new_password": "another horse 10 battery"}
+
+    assert alice.post("/api/v1/auth/password/change", body).status_code == 204
+
+
+def test_what_ends_credentials_is_counted_for_programs(acme, alice):
+    terms = {"name": "robot", "role": "admin", "scopes": ["members.manage"]}
+    robot = APIClient(HTTP_X_API_KEY=alice.post(KEYS, terms).json()["key"])
+    limit(acme, 1)
+
+    answers = [robot.delete(f"{ROUTE}/members/{uuid4()}") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [404, 429]
+
+
+def test_what_is_public_is_not_counted_and_another_organization_is(acme, alice):
+    limit(acme, 1)
+
+    public = [alice.get("/org/get", {"organization_name": "Acme"}) for _ in range(3)]
+    founded = [alice.post("/api/v1/organizations", {"name": "a"}) for _ in range(2)]
+
+    assert [answer.status_code for answer in public] == [200] * 3
+    assert founded[1].status_code == 429
 
 
 def test_nobody_has_no_plan(acme, nobody):

@@ -5,7 +5,8 @@ from uuid import uuid4
 import pytest
 from rest_framework.test import APIClient
 
-from accounts.models import Session
+from accounts.models import Membership, Session
+from accounts.principals import forget_members
 from tenancy.models import AuditEvent
 from tests.conftest import PASSWORD
 from tests.http import refused
@@ -60,6 +61,31 @@ def test_logout_is_safe_to_repeat(acme, route):
 
     assert [client.post(route).status_code for _ in range(3)] == [204, 204, 204]
     assert AuditEvent.objects.filter(action="session.ended").count() == 1
+
+
+def test_an_ended_session_cannot_end_the_others_and_hears_of_it(acme):
+    ended, _ = sign_in("alice")
+    other, _ = sign_in("alice")
+    ended.post(LOG_OUT)
+
+    refused(ended.post(LOG_OUT_ALL), 401, "token_revoked")
+    assert ended.post(LOG_OUT).status_code == 204
+    assert other.get(ORGANIZATION).status_code == 200
+
+    other.post(LOG_OUT_ALL)
+    assert [each.post(LOG_OUT_ALL).status_code for each in (ended, other)] == [204, 204]
+
+
+def test_a_token_whose_session_goes_on_does_not_say_that_it_has_ended(acme):
+    client, answer = sign_in("bob")
+    Membership.objects.filter(user=acme.users["bob"]).update(epoch=7)
+    forget_members()
+
+    told = refused(client.get(ORGANIZATION), 401, "token_revoked")["detail"]
+
+    assert told == "This token has ended. Refresh if its session goes on, or sign in again."
+    again = client.post("/api/v1/auth/refresh", {"refresh_token": answer["refresh_token"]})
+    assert again.status_code == 200
 
 
 @pytest.mark.parametrize("route", [LOG_OUT, LOG_OUT_ALL])

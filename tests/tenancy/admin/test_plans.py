@@ -68,6 +68,11 @@ def test_the_code_stays_while_limits_change(operator, initech):
         ({"max_documents": "-1"}, "max_documents"),
         ({"max_bytes": "many"}, "max_bytes"),
         ({"max_members": "9" * 30}, "max_members"),
+        ({"max_members": "0"}, "max_members"),
+        ({"requests_per_minute": "0"}, "requests_per_minute"),
+        ({"requests_per_minute": "6000001"}, "requests_per_minute"),
+        ({"burst": "0"}, "burst"),
+        ({"burst": "100001"}, "burst"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused_at_its_field(operator, initech, given, field):
@@ -75,6 +80,13 @@ def test_a_plan_that_cannot_be_is_refused_at_its_field(operator, initech, given,
 
     assert list(page.context["adminform"].form.errors) == [field]
     assert Plan.objects.count() == 1
+
+
+def test_a_plan_of_no_requests_is_refused_with_the_reason(operator):
+    page = operator.post(f"{PLANS}add/", PLAN | {"requests_per_minute": "0", "burst": "0"})
+
+    text = text_of(page)
+    assert text.count("With none every request would be refused. Empty: no limit.") == 2
 
 
 def test_a_region_needs_a_cluster_but_stays_where_it_is_set(operator, initech):
