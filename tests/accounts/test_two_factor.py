@@ -163,7 +163,8 @@ def test_second_authenticator_is_refused(alice):
     [(TOTP, {}, "/current_password"), (TOTP, {"current_password": 5}, "/current_password"),
      (TOTP, {"current_password": PASSWORD, "code": "1"}, "/code"),
      (CONFIRM, {"code": 123456}, "/code"), (CONFIRM, {"code": ""}, "/code"),
-     (CONFIRM, {"code": "1" * 65}, "/code"), (RECOVERY_CODES, {"current_password": PASSWORD, "code": None}, "/code"),
+     (CONFIRM, {"code": "1" * 65}, "/code"),
+     (RECOVERY_CODES, {"current_password": PASSWORD, "code": None}, "/code"),
      (RECOVERY_CODES, [], "")],
 )  # fmt: skip
 def test_ill_formed_body_is_refused_with_a_pointer(alice, url, body, pointer):
@@ -297,7 +298,8 @@ def test_recovery_codes_can_be_read_out(alice):
         assert re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}", code)
 
 
-def test_token_alone_neither_guesses_codes_nor_makes_their_owner_wait(alice, enrolled):
+def test_token_alone_neither_guesses_codes_nor_makes_their_owner_wait(alice):
+    enrolled = enroll(alice)
     wrong = {"current_password": "not the password", "code": "000000"}
     for _ in range(6):
         refused(alice.post(RECOVERY_CODES, wrong), 422, "validation_failed")
