@@ -18,7 +18,7 @@ from accounts.exceptions import TokenRevoked
 from accounts.models import Session, TotpDevice, User
 from accounts.models.two_factor import CODE_DIGITS, STEP_SECONDS
 from accounts.principals import forget_members
-from accounts.sessions import revoke_sessions
+from accounts.sessions import end_admin_sessions, revoke_sessions
 from accounts.two_factor import BOTH_METHODS, FIRST_METHODS, check_code, find_device, spend
 from accounts.two_factor_notices import tell
 from tenancy import encryption
@@ -184,6 +184,7 @@ def reset_two_factor(user: User, *, by: str) -> bool:
         TotpDevice.objects.filter(user=user).delete()
         recovery_codes.remove_codes(user.pk)
         revoke_sessions(user=user, reason="two_factor_reset")
+        end_admin_sessions(pk=user.pk)
         tell(user, two_factor_notices.RESET, by=by)
     return True
 

@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.principals import forget_members
-from accounts.sessions import revoke_sessions
+from accounts.sessions import end_admin_sessions, revoke_sessions
 from accounts.traces import record_for_user
 
 
@@ -16,6 +16,7 @@ def lock_user(user: User, *, by: str) -> bool:
         if not User.objects.filter(pk=user.pk, is_active=True).update(is_active=False):
             return False
         revoke_sessions(user=user, reason="locked")
+        end_admin_sessions(pk=user.pk)
         record_for_user(user, "user.locked", by=by)
     return True
 

@@ -14,7 +14,7 @@ from accounts.models import Invitation, Membership, RefreshToken, Session, User
 from accounts.ownership import is_only_owner
 from accounts.passwords import matches
 from accounts.principals import Member, forget_members
-from accounts.sessions import revoke_sessions
+from accounts.sessions import end_admin_sessions, revoke_sessions
 from accounts.signup import check_email
 from accounts.throttles import login_attempt
 from tenancy.audit import record_event
@@ -58,6 +58,7 @@ def change_email(member: Member, email: str, *, current_password: str) -> None:
                 raise TokenRevoked
         own = Session(pk=member.session_id)
         revoke_sessions(user=user, but=own, reason="email_changed")
+        end_admin_sessions(pk=user.pk)
         tell_of_new_email(user.email, address)
         _record(member, email=True)
 

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from accounts.models import Membership, Session
+from accounts.models import Membership, Session, User
 from accounts.principals import Member, forget_members
 from tenancy.audit import record_event
 from tenancy.models import Organization
@@ -63,6 +63,11 @@ def revoke_sessions(*, reason: str = "revoked", but: Session | None = None, **wh
     return ended
 
 
+def end_admin_sessions(**which: Any) -> None:
+    """End sessions at the admin site: of the users that match, such as `pk=...`, or of all."""
+    User.objects.filter(**which).update(session_epoch=F("session_epoch") + 1)
+
+
 def open_sessions_of(user_id: UUID) -> list[Session]:
     """Return a user's open sessions, the one seen last first; at most `LIST_MAX_SESSIONS`."""
     rows = Session.objects.filter(user=user_id, revoked_at=None, expires_at__gt=timezone.now())
@@ -74,6 +79,8 @@ def end_sessions(member: Member, **which: Any) -> int:
     """End sessions of a user by their own wish, and record it. Return how many."""
     with transaction.atomic():
         ended = revoke_sessions(user=member.user_id, reason="logout", **which)
+        if not which:
+            end_admin_sessions(pk=member.user_id)
         if ended:
             organization = Organization.objects.get(pk=member.organization_id)
             record_event(organization, "session.ended", by=member.actor, sessions=ended)

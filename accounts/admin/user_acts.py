@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from accounts.authenticators import reset_two_factor
 from accounts.locking import lock_user, unlock_user
 from accounts.models import Session, User
-from accounts.sessions import revoke_with_trace
+from accounts.sessions import end_admin_sessions, revoke_with_trace
 from tenancy.admin.records import actor_of
 
 SELECTION_MAX_USERS = 200
@@ -27,7 +28,10 @@ class UserActs:
     def sign_out_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """End every session of the users."""
         users, _ = self._changeable(request, queryset)
-        ended = revoke_with_trace(Session.objects.filter(user__in=users), by=actor_of(request))
+        with transaction.atomic():
+            ended = revoke_with_trace(Session.objects.filter(user__in=users), by=actor_of(request))
+            others = [user.pk for user in users if user.pk != request.user.pk]
+            end_admin_sessions(pk__in=others)
         messages.success(request, f"{ended} session{'' if ended == 1 else 's'} ended.")
 
     @admin.action(description="Lock selected users", permissions=["change"])

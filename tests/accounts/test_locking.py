@@ -2,10 +2,12 @@
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.core.management import call_command
 from django.test import Client
 
+from accounts.authenticators import reset_two_factor
 from accounts.locking import lock_user, unlock_user
-from accounts.models import Session, User
+from accounts.models import Session, TotpDevice, User
 from tenancy.models import AuditEvent
 from tests.conftest import ACTOR, PASSWORD
 from tests.http import refused
@@ -128,3 +130,46 @@ def test_page_of_a_user_leads_to_their_sessions(operator, acme):
     link = f"/admin/accounts/session/?user__id__exact={acme.users['bob'].pk}"
     assert link in page
     assert operator.get(link).status_code == 200
+
+
+# --- An operator's own sessions at the admin site -------------------------------------------------
+
+
+def end_by_lock(user):
+    lock_user(user, by=ACTOR)
+    unlock_user(user, by=ACTOR)
+
+
+def end_by_command(user):
+    call_command("revoke_sessions", "--user", user.email)
+
+
+def end_by_command_for_all(user):
+    call_command("revoke_sessions", "--all")
+
+
+def end_by_sign_out(user):
+    root = User.objects.create_superuser("other-root@example.com", PASSWORD)
+    client = Client()
+    client.force_login(root)
+    act(client, "sign_out_selected", user)
+
+
+def end_by_reset(user):
+    device = TotpDevice.objects.create(user=user, confirmed=True, secret_encrypted="x")
+    assert reset_two_factor(user, by=ACTOR)
+    assert not TotpDevice.objects.filter(pk=device.pk).exists()
+
+
+@pytest.mark.parametrize(
+    "end", [end_by_lock, end_by_command, end_by_command_for_all, end_by_sign_out, end_by_reset]
+)
+def test_what_ends_sessions_ends_those_at_the_admin_site(root, operator, end):
+    operator.get(USERS)
+    client = Client()
+    client.force_login(root)
+    assert client.get(USERS).status_code == 200
+
+    end(root)
+
+    assert client.get(USERS).status_code == 302

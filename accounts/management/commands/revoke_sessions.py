@@ -3,9 +3,10 @@
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from accounts.models import Session, User, normalize_email
-from accounts.sessions import revoke_with_trace
+from accounts.sessions import end_admin_sessions, revoke_with_trace
 from tenancy.exceptions import NotFound
 from tenancy.management.reporting import Report, ReportingCommand, find_organization
 
@@ -29,7 +30,10 @@ class Command(ReportingCommand):
             which["user"] = _find_user(user)
         elif organization is not None:
             which["organization"] = find_organization(organization)
-        ended = revoke_with_trace(Session.objects.filter(**which), by=self.actor)
+        with transaction.atomic():
+            if organization is None:
+                end_admin_sessions(**({"pk": which["user"].pk} if which else {}))
+            ended = revoke_with_trace(Session.objects.filter(**which), by=self.actor)
         noun = "session" if ended == 1 else "sessions"
         text = f"{ended:,} {noun} ended; every server process refuses their tokens within seconds."
         return Report({"revoked": ended}, text)
