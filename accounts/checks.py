@@ -9,7 +9,9 @@ from django.core.checks import Warning as CheckWarning
 from redis import Redis
 
 from accounts.confirmed_signup import MODES
+from accounts.signing import key_pairs
 from accounts.throttles import LIMITS, parse_limit
+from tenancy.exceptions import Misconfigured
 
 PAGES = ("ACCOUNTS_RESET_URL", "ACCOUNTS_CONFIRMATION_URL", "ACCOUNTS_INVITATION_URL")
 
@@ -82,3 +84,14 @@ def _is_redis_url(url: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@register()
+def check_signing_keys(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Return an error unless tokens can be signed with what JWT_PRIVATE_KEY names."""
+    try:
+        key_pairs()
+    except Misconfigured as error:
+        hint = "manage.py rotate_signing_key --file PATH makes one."
+        return [Error(error.detail, hint=hint, id="accounts.E006")]
+    return []

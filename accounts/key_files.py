@@ -152,4 +152,8 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    if path.exists():  # the service may run as somebody else than this command
+        before = path.stat()
+        os.chown(draft, before.st_uid, before.st_gid)
+        os.chmod(draft, before.st_mode & 0o777)
     os.replace(draft, path)

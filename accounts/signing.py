@@ -9,6 +9,7 @@ looked at again whenever it has changed, so that a rotation needs no restart.
 import base64
 import hashlib
 import json
+import logging
 import os
 import re
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError, TokenBackendExpiredToken
 
 from tenancy.exceptions import Misconfigured
+
+logger = logging.getLogger("tenantry.signing")
 
 EDDSA, HS256 = "EdDSA", "HS256"
 PEM_BEGIN = "-----BEGIN"
@@ -103,19 +106,39 @@ def key_pairs() -> tuple[KeyPair, ...]:
     if not settings.JWT_PRIVATE_KEY:
         return ()
     path = key_file()
-    if path is None:
-        return _parsed(settings.JWT_PRIVATE_KEY)
+    return _parsed(settings.JWT_PRIVATE_KEY) if path is None else _of_file(path)
+
+
+def _of_file(path: Path) -> tuple[KeyPair, ...]:
+    """Return the keys of a file; those of before while it cannot be read: tokens stay good."""
     try:
         found = os.stat(path)
-        return _read(path, found.st_mtime_ns, found.st_ino)
-    except OSError as error:
-        raise Misconfigured(f"JWT_PRIVATE_KEY: {path} cannot be read: {error.strerror}.") from error
+        _last_good[path] = _read(path, found.st_mtime_ns, found.st_ino)
+    except (OSError, Misconfigured) as error:
+        if path not in _last_good:
+            detail = f"JWT_PRIVATE_KEY: {path} cannot be read."
+            raise Misconfigured(detail) from error
+        _log_once(path, str(error))
+    else:
+        _logged.pop(path, None)
+    return _last_good[path]
+
+
+_last_good: dict[Path, tuple[KeyPair, ...]] = {}
+_logged: dict[Path, str] = {}
+
+
+def _log_once(path: Path, reason: str) -> None:
+    if _logged.get(path) != reason:
+        _logged[path] = reason
+        logger.error("%s cannot be used (%s): tokens are signed with the keys of before.",
+                     path, reason)  # fmt: skip
 
 
 @lru_cache(maxsize=4)
 def _read(path: Path, changed_ns: int, inode: int) -> tuple[KeyPair, ...]:
-    with path.open() as file:
-        return _parsed(file.read(FILE_MAX_BYTES))
+    with path.open("rb") as file:
+        return _parsed(file.read(FILE_MAX_BYTES).decode(errors="replace"))
 
 
 @lru_cache(maxsize=4)

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from accounts import checks
 from accounts.key_files import RETIRED_KEEP, activate, rotate, stage
 from accounts.signing import key_pairs, parse_keys
 from tenancy.exceptions import Misconfigured, ValidationFailed
@@ -265,3 +266,56 @@ def test_command_makes_rotates_and_says_which_key_signs(settings, tmp_path, caps
 def test_command_refuses_a_place_that_cannot_be_written(tmp_path):
     with pytest.raises(CommandError, match="cannot be written"):
         call_command("rotate_signing_key", "--file", str(tmp_path / "missing" / "keys.pem"))
+
+
+def break_by_emptying(path):
+    path.write_text("")
+
+
+def break_by_garbage(path):
+    path.write_bytes(b"\xff\xfe-----BEGIN PRIVATE KEY-----")
+
+
+def break_by_removal(path):
+    path.unlink()
+
+
+def break_by_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "spoil", [break_by_emptying, break_by_garbage, break_by_removal, break_by_a_folder]
+)
+def test_file_that_breaks_ends_no_token_and_says_so_once(key_file, acme, nobody, caplog, spoil):
+    token = token_of(acme, "alice")
+
+    spoil(key_file)
+
+    assert [bearer(token).status_code for _ in range(3)] == [200] * 3
+    assert nobody.get(JWKS).status_code == 200
+    assert sum("cannot be used" in line for line in caplog.messages) == 1
+
+
+def test_file_keeps_its_owner_and_mode(key_file):
+    key_file.chmod(0o640)
+
+    rotate(key_file)
+
+    assert key_file.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize("value", ["/nowhere/keys.pem", "-----BEGIN PRIVATE KEY-----"])
+def test_service_does_not_start_without_a_key_to_sign_with(settings, value):
+    settings.JWT_PRIVATE_KEY = value
+
+    assert [problem.id for problem in checks.check_signing_keys(None)] == ["accounts.E006"]
+
+
+def test_first_key_can_be_made_though_the_setting_names_it_already(settings, tmp_path):
+    settings.JWT_PRIVATE_KEY = str(tmp_path / "first.pem")
+
+    call_command("rotate_signing_key")
+
+    assert checks.check_signing_keys(None) == []
