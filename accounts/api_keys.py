@@ -20,12 +20,15 @@ from accounts.key_terms import (
     check_collections,
     check_expiry,
     check_grant,
+    check_narrowing,
     check_role,
     check_scopes,
 )
 from accounts.key_tokens import PREFIX
+from accounts.memberships import lock_people
 from accounts.models import ApiKey
 from accounts.principals import Principal
+from accounts.standing import check_still_allowed
 from tenancy.audit import record_event
 from tenancy.exceptions import AlreadyExists, NotFound, PlanLimitReached, RevisionConflict
 from tenancy.lifecycle.states import lock_organization
@@ -41,6 +44,7 @@ __all__ = [
     "get_key_holder",
     "issue_key",
     "keys_of",
+    "revoke_as",
     "revoke_key",
     "revoke_keys_of",
     "rotate_key",
@@ -72,8 +76,11 @@ def keys_of(organization_id: UUID) -> QuerySet[ApiKey]:
 
 def create_key(principal: Principal, terms: KeyTerms, *, key_id: UUID | None = None) -> IssuedKey:
     """Make a key of the principal's organization; see `issue_key`. Raises PermissionDenied, too."""
-    check_grant(principal, check_role(terms.role), check_scopes(terms.role, terms.scopes))
-    return issue_key(principal.organization_id, terms, by=principal.actor, key_id=key_id)
+    check_grant(principal, check_role(terms.role))
+    with transaction.atomic():
+        lock_organization(principal.organization_id, OrganizationStatus.ACTIVE)
+        check_still_allowed(principal, "keys.manage")
+        return issue_key(principal.organization_id, terms, by=principal.actor, key_id=key_id)
 
 
 def issue_key(
@@ -90,7 +97,7 @@ def issue_key(
         pk=key_id,
         name=terms.name,
         role=check_role(terms.role),
-        scopes=check_scopes(terms.role, terms.scopes),
+        scopes=check_scopes(terms.role, terms.scopes, terms.collections),
         collections=check_collections(terms.collections),
         expires_at=check_expiry(terms.expires_at),
         digest=key_tokens.digest_of(secret),
@@ -131,12 +138,13 @@ def _check_room(organization_id: UUID) -> None:
 def change_key(principal: Principal, key_id: UUID, given: Mapping[str, Any]) -> ApiKey:
     """Change the name, the scopes, the collections or the expiry of a key that has not ended.
 
-    Raises NotFound, ValidationFailed or PermissionDenied.
+    Raises NotFound, ValidationFailed, PermissionDenied or TokenRevoked.
     """
-    row = _get_live(principal.organization_id, key_id)
-    changes = _checked(row.role, given)
-    check_grant(principal, row.role, changes.get("scopes", row.scopes))
     with transaction.atomic():
+        _lock(principal)
+        row = _get_live(principal.organization_id, key_id)
+        check_grant(principal, row.role)
+        changes = _checked(row, given)
         if not ApiKey.objects.filter(_live(), pk=key_id).update(**changes):
             raise NotFound(NO_KEY)
         transaction.on_commit(forget_keys)
@@ -149,9 +157,18 @@ def change_key(principal: Principal, key_id: UUID, given: Mapping[str, Any]) -> 
     return ApiKey.objects.get(pk=key_id)
 
 
-def _checked(role: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _lock(principal: Principal) -> None:
+    """Lock the organization, and raise unless the principal may manage its keys by the rows now."""
+    lock_people(principal.organization_id)
+    check_still_allowed(principal, "keys.manage")
+
+
+def _checked(row: ApiKey, given: Mapping[str, Any]) -> dict[str, Any]:
+    collections = given.get("collections", row.collections)
+    if "collections" in given and "scopes" not in given:
+        check_narrowing(row.scopes, collections)
     rules: dict[str, Callable[[Any], Any]] = {
-        "scopes": lambda value: check_scopes(role, value),
+        "scopes": lambda value: check_scopes(row.role, value, collections),
         "collections": check_collections,
         "expires_at": check_expiry,
     }
@@ -164,13 +181,14 @@ def rotate_key(
     """Give a key a new secret; the one before holds for the overlap.
 
     While it does, the key is rotated again without an overlap alone: that ends both secrets, and
-    any other rotation would break the promise. Raises NotFound, PermissionDenied, and
+    any other rotation would break the promise. Raises NotFound, PermissionDenied, TokenRevoked, and
     RevisionConflict for that, or if another rotation came in between.
     """
     row = _get_live(principal.organization_id, key_id)
-    check_grant(principal, row.role, row.scopes)
+    check_grant(principal, row.role)
     secret, now = key_tokens.make_key(key_id), timezone.now()
     with transaction.atomic():
+        _lock(principal)
         unchanged = ApiKey.objects.filter(_live(), pk=key_id, digest=row.digest)
         if overlap_seconds:
             unchanged = unchanged.filter(Q(previous_until=None) | Q(previous_until__lte=now))
@@ -188,6 +206,13 @@ def rotate_key(
             overlap_seconds=overlap_seconds,
         )  # fmt: skip
     return IssuedKey(ApiKey.objects.get(pk=key_id), secret)
+
+
+def revoke_as(principal: Principal, key_id: UUID) -> bool:
+    """End a key as `revoke_key` does, if the principal may. Raises PermissionDenied, too."""
+    with transaction.atomic():
+        _lock(principal)
+        return revoke_key(principal.organization_id, key_id, by=principal.actor)
 
 
 def revoke_key(organization_id: UUID, key_id: UUID, *, by: str) -> bool:

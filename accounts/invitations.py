@@ -17,7 +17,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from accounts.exceptions import InvitationExpired, PermissionDenied
+from accounts.exceptions import InvitationExpired
+from accounts.grants import check_may_decide_over, check_may_grant, may_grant
 from accounts.invitation_letters import send_invitation
 from accounts.invitation_limits import (
     NOT_ENDED,
@@ -27,10 +28,11 @@ from accounts.invitation_limits import (
     refuse_until,
     taken,
 )
+from accounts.key_holders import holder_of
 from accounts.memberships import lock_people
 from accounts.models import ApiKey, Invitation, Membership
 from accounts.principals import KeyHolder, Member, Principal
-from accounts.roles import Role, allows
+from accounts.roles import Role
 from accounts.signup import check_email
 from tenancy.audit import record_event
 from tenancy.exceptions import (
@@ -101,10 +103,10 @@ def invite(
     RateLimited, or what `check_active` raises.
     """
     address = check_email(email)
-    _check_may_grant(by, role)
     with transaction.atomic():
         organization = lock_people(by.organization_id)
         check_active(organization)
+        check_may_grant(by, role)
         begun = _find_begun(organization, invitation_id)
         if begun is not None:
             return _finish(begun, by)
@@ -130,7 +132,7 @@ def resend(by: Principal, invitation_id: UUID) -> Invitation:
         organization = lock_people(by.organization_id)
         check_active(organization)
         invitation = get_invitation(organization.pk, invitation_id)
-        _check_may_grant(by, invitation.role)
+        check_may_grant(by, invitation.role)
         if not Invitation.objects.filter(pk=invitation.pk, **NOT_ENDED).exists():
             raise InvitationExpired("The invitation was accepted or revoked. Make a new one.")
         check_is_no_member(organization, invitation.email)
@@ -142,8 +144,9 @@ def resend(by: Principal, invitation_id: UUID) -> Invitation:
 def revoke(by: Principal, invitation_id: UUID) -> None:
     """Take an invitation back. Raises NotFound, PermissionDenied, or InvitationExpired if ended."""
     with transaction.atomic():
+        lock_people(by.organization_id)
         invitation = get_invitation(by.organization_id, invitation_id)
-        _check_may_grant(by, invitation.role)
+        check_may_decide_over(by, invitation.role)
         if not revoke_invitations(Invitation.objects.filter(pk=invitation.pk), by=by.actor):
             raise InvitationExpired("The invitation was accepted or revoked before.")
 
@@ -176,29 +179,14 @@ def may_still_grant(invitation: Invitation) -> bool:
         user__is_active=True,
     )
     role = rows.values_list("role", flat=True).first()
-    return role is not None and all(allows(role, each) for each in _needed(invitation.role))
+    inviter = Principal(invitation.organization_id, role or "")
+    return may_grant(inviter, invitation.role)
 
 
 def _key_may_grant(key_id: UUID, role: str) -> bool:
     rows = ApiKey.objects.filter(pk=key_id, revoked_at=None)
     key = rows.exclude(expires_at__lte=timezone.now()).first()
-    if key is None:
-        return False
-    holder = KeyHolder(key.organization_id, key.role, scopes=frozenset(key.scopes), key_id=key.pk)
-    return all(holder.may(each) for each in _needed(role))
-
-
-def _needed(role: str) -> list[str]:
-    """Return the permissions that it takes to give a role."""
-    return ["members.manage", *(["owners.manage"] if role == Role.OWNER else [])]
-
-
-def _check_may_grant(by: Principal, role: str) -> None:
-    for permission in _needed(role):
-        if not by.may(permission):
-            raise PermissionDenied(
-                f"Invitations of the role “{role}” are for those who have “{permission}”."
-            )
+    return key is not None and may_grant(holder_of(key), role)
 
 
 def _new_token() -> str:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from accounts import key_tokens, last_used
 from accounts.exceptions import NotAuthenticated, TokenExpired, TokenRevoked
-from accounts.key_terms import KEY_SCOPES
+from accounts.key_terms import KEY_SCOPES, SCOPES_OVER_EVERYTHING
 from accounts.key_tokens import ShownKey
 from accounts.models import ApiKey
 from accounts.principals import KeyHolder
@@ -52,15 +52,23 @@ def _read_standing(shown: ShownKey) -> _Standing:
     if row is None:
         raise NotAuthenticated("The API key is not valid.")
     until = _held_until(row, shown.digest)
-    holder = KeyHolder(
+    last_used.record_key(row.pk)
+    return _Standing(holder_of(row), until)
+
+
+def holder_of(row: ApiKey) -> KeyHolder:
+    """Return whom the key of a row stands for, whether it holds or not.
+
+    Whatever is in the row: with a list of collections a key does not see what tells of all.
+    """
+    scopes = KEY_SCOPES & frozenset(row.scopes)
+    return KeyHolder(
         row.organization_id,
         row.role,
-        scopes=KEY_SCOPES & frozenset(row.scopes),
+        scopes=scopes if row.collections is None else scopes - SCOPES_OVER_EVERYTHING,
         collections=None if row.collections is None else frozenset(row.collections),
         key_id=row.pk,
     )
-    last_used.record_key(row.pk)
-    return _Standing(holder, until)
 
 
 def _held_until(row: ApiKey, digest: str) -> datetime | None:

@@ -3,7 +3,7 @@
 Nobody gives a key more than they have themselves.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.exceptions import PermissionDenied
 from accounts.principals import Principal
-from accounts.roles import Role, allows, permissions_of
+from accounts.roles import Role, permissions_of
 from tenancy.exceptions import FieldError, ValidationFailed
 from tenancy.names import COLLECTION_NAME
 
@@ -31,11 +31,13 @@ KEY_SCOPES = frozenset(
         "audit.read",
     }
 )
+# What tells of every collection: not for a key that may know of some alone.
+SCOPES_OVER_EVERYTHING = frozenset({"audit.read"})
 
 
 @dataclass(frozen=True)
 class KeyTerms:
-    """What a new key is to be; without scopes it gets all that its role has."""
+    """What a new key is to be; without scopes it gets all that its role and collections allow."""
 
     name: str
     role: str
@@ -44,9 +46,10 @@ class KeyTerms:
     expires_at: datetime | None = None
 
 
-def scopes_of(role: str) -> list[str]:
+def scopes_of(role: str, *, in_some_collections: bool = False) -> list[str]:
     """Return every scope that a key of a role can have, sorted."""
-    return [name for name in permissions_of(role) if name in KEY_SCOPES]
+    possible = KEY_SCOPES - SCOPES_OVER_EVERYTHING if in_some_collections else KEY_SCOPES
+    return [name for name in permissions_of(role) if name in possible]
 
 
 def check_role(role: str) -> str:
@@ -57,18 +60,21 @@ def check_role(role: str) -> str:
     return role
 
 
-def check_scopes(role: str, scopes: Sequence[str] | None) -> list[str]:
+def check_scopes(
+    role: str, scopes: Sequence[str] | None, collections: Sequence[str] | None
+) -> list[str]:
     """Return the scopes, sorted, each once. Raises ValidationFailed for one too many."""
+    possible = scopes_of(role, in_some_collections=collections is not None)
     if scopes is None:
-        return scopes_of(role)
+        return possible
     _refuse_empty(scopes, "/scopes", "A key without scopes can do nothing: name at least one.")
     wrong = [
         FieldError(f"/scopes/{number}", "scope_not_allowed", _why_not(role, scope))
         for number, scope in enumerate(scopes)
-        if scope not in scopes_of(role)
+        if scope not in possible
     ]
     if wrong:
-        raise ValidationFailed("A key has scopes of its role alone.", errors=wrong)
+        raise ValidationFailed("A key has scopes of its role and collections alone.", errors=wrong)
     return sorted(set(scopes))
 
 
@@ -95,10 +101,20 @@ def check_expiry(moment: datetime | None) -> datetime | None:
     return moment
 
 
-def check_grant(principal: Principal, role: str, scopes: Iterable[str]) -> None:
-    """Raise PermissionDenied unless whoever grants has all of it themselves."""
-    has_role = all(allows(principal.role, name) for name in permissions_of(role))
-    if not has_role or not all(principal.may(scope) for scope in scopes):
+def check_narrowing(scopes: Sequence[str], collections: Sequence[str] | None) -> None:
+    """Refuse a list of collections for a key that keeps its scopes, if one tells of every one."""
+    too_wide = SCOPES_OVER_EVERYTHING & frozenset(scopes)
+    if collections is not None and too_wide:
+        names = ", ".join(sorted(too_wide))
+        message = f"The key has {names}, for keys of every collection. Give other scopes as well."
+        error = FieldError("/collections", "scope_not_allowed", message)
+        raise ValidationFailed(message, errors=[error])
+
+
+def check_grant(principal: Principal, role: str) -> None:
+    """Raise PermissionDenied unless whoever grants may all that the role may, everywhere."""
+    may_all = all(principal.may(name) for name in permissions_of(role))
+    if not may_all or principal.collections is not None:
         raise PermissionDenied("Nobody gives a key more than they have themselves.")
 
 
@@ -108,6 +124,8 @@ def _refuse_empty(values: Sequence[str], pointer: str, message: str) -> None:
 
 
 def _why_not(role: str, scope: str) -> str:
+    if scope in scopes_of(role):
+        return f"“{scope}” is for keys of every collection: it tells of each."
     if scope in KEY_SCOPES:
         return f"The role “{role}” does not have this."
     return f"This is no scope of a key. There are: {', '.join(sorted(KEY_SCOPES))}."

@@ -13,12 +13,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from accounts.exceptions import LastOwner, PermissionDenied, TokenRevoked
+from accounts.exceptions import LastOwner, TokenRevoked
+from accounts.grants import check_may_decide_over, check_may_grant
 from accounts.memberships import add_member, existing_memberships, lock_people, members_of
 from accounts.models import Membership, User
 from accounts.principals import Member, Principal, forget_members
-from accounts.roles import Role, allows
+from accounts.roles import Role
 from accounts.sessions import revoke_sessions
+from accounts.standing import check_still_allowed
 from tenancy.audit import record_event
 from tenancy.exceptions import FieldError, NotFound, PlanLimitReached, ValidationFailed
 from tenancy.lifecycle import create_organization
@@ -41,8 +43,8 @@ class Operator(Principal):
 def change_role(principal: Principal, membership_id: UUID, role: Role) -> Membership:
     """Give a member another role; their old access tokens end, and refreshing gives new ones.
 
-    Raises NotFound, PermissionDenied where an owner is concerned and the principal is none, or
-    LastOwner.
+    Raises NotFound, PermissionDenied where an owner is concerned and the principal is none or the
+    role may more than the principal, TokenRevoked or LastOwner.
     """
     with _decided(principal, membership_id, becomes=role) as (organization, member):
         before = member.role
@@ -75,12 +77,14 @@ _DEPARTURES = {True: "member.left", False: "member.removed"}
 
 
 def leave_organization(member: Member) -> None:
-    """Leave the organization that one is signed in to, in whatever role. Raises LastOwner."""
+    """Leave the organization that one is signed in to, in whatever role.
+
+    Raises LastOwner or TokenRevoked.
+    """
     with transaction.atomic():
         organization = lock_people(member.organization_id)
-        own = _find(member.organization_id, member.membership_id)
-        if own is None:
-            raise TokenRevoked
+        check_still_allowed(member)
+        own = _get(member.organization_id, member.membership_id)
         _check_owner_stays(own)
         _remove(organization, own, by=member.actor, action="member.left")
 
@@ -88,19 +92,20 @@ def leave_organization(member: Member) -> None:
 def transfer_ownership(member: Member, membership_id: UUID) -> Membership:
     """Make another member an owner and oneself an admin: both or neither. Return the new owner.
 
-    Raises NotFound, PermissionDenied if one is no owner any more, ValidationFailed for oneself, or
-    LastOwner if the other cannot sign in.
+    Raises NotFound, PermissionDenied if one is no owner any more, TokenRevoked, ValidationFailed
+    for oneself, or LastOwner if the other cannot sign in, however many owners there are.
     """
     if membership_id == member.membership_id:
         raise _refused("/member", "own_membership", "You are the owner already. Name another.")
     with transaction.atomic():
         organization = lock_people(member.organization_id)
-        _check_allowed(member, "ownership.transfer")
+        check_still_allowed(member, "ownership.transfer")
         target = _get(member.organization_id, membership_id)
+        if not target.user.is_active:
+            raise LastOwner("Who cannot sign in cannot take the organization over. Name another.")
         if target.role != Role.OWNER:
             _give_role(target, Role.OWNER)
         own = _get(member.organization_id, member.membership_id)
-        _check_owner_stays(own)
         _give_role(own, Role.ADMIN)
         record_event(
             organization, "ownership.transferred", by=member.actor,
@@ -122,6 +127,7 @@ def found_organization(
         user = User.objects.select_for_update().filter(pk=member.user_id, is_active=True).first()
         if user is None:
             raise TokenRevoked
+        check_still_allowed(member)
         _check_room(user)
         add_member(user, organization, Role.OWNER)
 
@@ -147,24 +153,14 @@ def _decided(
     """Lock the organization's people, judge the change, and give the rows to be changed."""
     with transaction.atomic():
         organization = lock_people(principal.organization_id)
-        _check_allowed(principal, "members.manage")
+        check_still_allowed(principal, "members.manage")
         member = _get(principal.organization_id, membership_id)
-        if Role.OWNER in {member.role, becomes}:
-            _check_allowed(principal, "owners.manage")
+        check_may_decide_over(principal, member.role)
+        if becomes is not None:
+            check_may_grant(principal, becomes)
         if becomes != Role.OWNER:
             _check_owner_stays(member)
         yield organization, member
-
-
-def _check_allowed(principal: Principal, permission: str) -> None:
-    """Raise PermissionDenied unless the role that the principal has by now allows it."""
-    role: str | None = principal.role
-    if isinstance(principal, Member):
-        own = _find(principal.organization_id, principal.membership_id)
-        role = own.role if own is not None else None
-    if role is None or not allows(role, permission):
-        detail = f"Your role does not allow this; it needs “{permission}”."
-        raise PermissionDenied(detail)
 
 
 def _check_owner_stays(membership: Membership) -> None:
@@ -172,12 +168,8 @@ def _check_owner_stays(membership: Membership) -> None:
         raise LastOwner
 
 
-def _find(organization_id: UUID, membership_id: UUID) -> Membership | None:
-    return members_of(organization_id).filter(pk=membership_id).first()
-
-
 def _get(organization_id: UUID, membership_id: UUID) -> Membership:
-    found = _find(organization_id, membership_id)
+    found = members_of(organization_id).filter(pk=membership_id).first()
     if found is None:
         raise NotFound("There is no such member.")
     return found

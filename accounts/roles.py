@@ -28,6 +28,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     "operations.read": _ADMINS,
     "organization.read": _EVERYBODY,
     "organization.update": _ADMINS,
+    "policy.manage": _ADMINS,
     "organization.delete": _OWNERS,
     "members.read": _EVERYBODY,
     "members.manage": _ADMINS,

@@ -70,9 +70,10 @@ def organization(owner):
 
 
 def member(row):
+    session = sign_in(row.user, row, Device()).session
     return Member(
         row.organization_id, row.role, user_id=row.user_id, membership_id=row.pk,
-        session_id=uuid.uuid4(),
+        session_id=session.pk,
     )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ TABLE = {
     "operations.read": ADMINS,
     "organization.read": EVERYBODY,
     "organization.update": ADMINS,
+    "policy.manage": ADMINS,
     "organization.delete": {"owner"},
     "members.read": EVERYBODY,
     "members.manage": ADMINS,
@@ -40,7 +41,9 @@ TABLE = {
     "audit.read": ADMINS,
 }
 # What no key may have, whatever its role: people do it.
-NOT_FOR_KEYS = {"keys.manage", "organization.delete", "owners.manage", "ownership.transfer"}
+NOT_FOR_KEYS = {
+    "keys.manage", "organization.delete", "owners.manage", "ownership.transfer", "policy.manage",
+}  # fmt: skip
 # What every call needs. The first may be called by anybody, the second by every user.
 REQUIRED: dict[str, set[str]] = {
     PUBLIC: {
@@ -178,10 +181,10 @@ def test_calls_need_what_the_contract_says(needed):
 
 
 def test_every_permission_is_needed_somewhere():
-    """But that for owners, which is judged by whom it concerns."""
+    """But those that are judged by what the body asks: an owner's role, another policy."""
     needed = {route.required(method) for route, method in CALLS}
 
-    assert set(TABLE) - needed == {"owners.manage"}
+    assert set(TABLE) - needed == {"owners.manage", "policy.manage"}
 
 
 # --- the matrix ---------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from accounts.api_keys import (
     change_key,
     create_key,
     keys_of,
-    revoke_key,
+    revoke_as,
     rotate_key,
 )
 from accounts.authentication import find_principal
@@ -153,7 +153,7 @@ class ApiKeyViewSet(TenantViewSet):
     def destroy(self, request: Request, key_id: str) -> Response:
         """Revoke a key; safe to repeat. It stays in the list."""
         check_parameters(request)
-        revoke_key(self.tenant.id, _parse_id(key_id), by=self._principal.actor)
+        revoke_as(self._principal, _parse_id(key_id))
         return Response(status=204)
 
     @extend_schema(**schema.ROTATE_KEY)

@@ -14,7 +14,9 @@ from tests.http import DOCUMENTS, refused, send
 
 ORGANIZATION = "/api/v1/organization"
 COLLECTIONS = "/api/v1/collections"
-NEVER = {"keys.manage", "organization.delete", "ownership.transfer", "owners.manage"}
+NEVER = {
+    "keys.manage", "organization.delete", "ownership.transfer", "owners.manage", "policy.manage",
+}  # fmt: skip
 
 
 def issue(cast, role="editor", scopes=None, **terms):

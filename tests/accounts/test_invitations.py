@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.checks import check_pages
 from accounts.invitation_limits import LETTERS_MAX_TO_AN_ADDRESS, OPEN_MAX_INVITATIONS
 from accounts.invitations import digest_of, invite
+from accounts.key_terms import scopes_of
 from accounts.models import ApiKey, Invitation, Membership, User
 from accounts.principals import KeyHolder
 from accounts.roles import Role
@@ -375,20 +376,19 @@ def test_the_audit_names_ids_and_roles_and_no_address(acme, alice, invitation, t
 
 
 def test_a_program_may_invite_as_long_as_its_key_holds(acme):
+    scopes = [*scopes_of("editor"), "members.manage"]
     key = ApiKey.objects.create(
-        organization=acme.organization, name="HR", role="admin", scopes=["members.manage"],
+        organization=acme.organization, name="HR", role="admin", scopes=scopes,
         digest="x", created_by=ACTOR,
     )  # fmt: skip
-    holder = KeyHolder(acme.id, "admin", scopes=frozenset(key.scopes), key_id=key.pk)
+    holder = KeyHolder(acme.id, "admin", scopes=frozenset(scopes), key_id=key.pk)
 
-    made = invite(holder, MARY, Role.ADMIN)
+    made = invite(holder, MARY, Role.EDITOR)
 
     assert "An administrator invites you" in letters()[-1].body
     assert look(last_token()).status_code == 200
     assert made.invited_by is None
     for loss in ({"scopes": ["documents.read"]}, {"role": "editor"},
                  {"expires_at": timezone.now()}, {"revoked_at": timezone.now()}):  # fmt: skip
-        ApiKey.objects.update(
-            **{"role": "admin", "scopes": ["members.manage"], "expires_at": None} | loss
-        )
+        ApiKey.objects.update(**{"role": "admin", "scopes": scopes, "expires_at": None} | loss)
         refused(look(last_token()), 410, "invitation_expired")

@@ -28,8 +28,9 @@ PERMISSIONS = "/api/v1/organization/permissions"
 
 def member(cast, who):
     row = Membership.objects.get(user=cast.users[who], organization=cast.organization)
+    session = sign_in(cast.users[who], row, Device()).session
     return Member(
-        cast.id, row.role, user_id=row.user_id, membership_id=row.pk, session_id=uuid.uuid4()
+        cast.id, row.role, user_id=row.user_id, membership_id=row.pk, session_id=session.pk
     )
 
 

@@ -9,11 +9,13 @@ import pytest
 from django.db import connection
 
 from accounts.exceptions import AccountsError, LastOwner
+from accounts.login import sign_in
 from accounts.models import Membership, Session, User
 from accounts.ownership import change_role, leave_organization, remove_member, transfer_ownership
 from accounts.principals import Member
 from accounts.profile import delete_account
 from accounts.roles import Role
+from accounts.sessions import Device
 from tenancy.exceptions import TenancyError
 from tenancy.models import AuditEvent
 from tests.conftest import PASSWORD, make_cast
@@ -34,8 +36,9 @@ def membership(cast, who):
 def member(cast, who):
     """Return somebody as the cache still knows them."""
     row = membership(cast, who)
+    session = sign_in(cast.users[who], row, Device()).session
     return Member(
-        cast.id, row.role, user_id=row.user_id, membership_id=row.pk, session_id=uuid.uuid4()
+        cast.id, row.role, user_id=row.user_id, membership_id=row.pk, session_id=session.pk
     )
 
 
@@ -183,6 +186,16 @@ def test_ownership_is_not_handed_to_oneself(acme, alice):
 
 
 def test_ownership_is_not_handed_to_one_who_cannot_sign_in(acme, alice):
+    User.objects.filter(pk=acme.users["bob"].pk).update(is_active=False)
+
+    answer = alice.post(TRANSFER, {"member": str(membership(acme, "bob").pk)})
+
+    refused(answer, 409, "last_owner")
+    assert (membership(acme, "bob").role, membership(acme, "alice").role) == ("editor", "owner")
+
+
+def test_third_owner_is_no_reason_to_hand_over_to_one_who_cannot_sign_in(acme, alice):
+    Membership.objects.filter(user=acme.users["vera"]).update(role=Role.OWNER)
     User.objects.filter(pk=acme.users["bob"].pk).update(is_active=False)
 
     answer = alice.post(TRANSFER, {"member": str(membership(acme, "bob").pk)})
