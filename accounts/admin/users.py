@@ -151,8 +151,8 @@ def record_changes(user: User, changed: set[str], *, by: str, is_new: bool) -> N
     if is_new:
         record_for_user(user, "user.created", by=by)
         return
-    if fields := sorted(changed & PERSONAL):
-        record_for_user(user, "user.changed", by=by, fields=fields)
+    if personal := changed & PERSONAL:
+        record_for_user(user, "user.changed", by=by, **dict.fromkeys(sorted(personal), True))
     if "is_active" in changed:
         record_for_user(user, "user.unlocked" if user.is_active else "user.locked", by=by)
     if fields := sorted(changed & set(POWERS)):

@@ -52,7 +52,7 @@ def attempt_repair(finding: Finding, *, by: str) -> Finding:
 def _record(finding: Finding, by: str) -> None:
     organization = find_organization(finding.organization_id)
     if organization is not None:
-        details = {"finding": finding.code, "where": finding.where}
+        details = {"finding": finding.code}  # where it was says how the organization is called
         if finding.cluster != Finding.cluster:
             details["cluster"] = finding.cluster
         record_event(organization, "organization.repaired", by=by, **details)

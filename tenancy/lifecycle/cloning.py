@@ -174,11 +174,9 @@ def _settle(run: Run) -> None:
 
 
 def _activate(run: Run) -> None:
-    params = run.params
-    source = Organization.objects.get(pk=params["source_organization"])
-    made = {"name": params["name"], "slug": params["slug"], "clone_of": str(source.pk)}
+    source = Organization.objects.get(pk=run.params["source_organization"])
     with transaction.atomic():
-        if activate_organization(run, **made):
+        if activate_organization(run, clone_of=str(source.pk)):
             clone = str(run.organization_id)
             record_event(source, "organization.cloned", by=run.operation.by, clone=clone)
 

@@ -189,11 +189,14 @@ def _provision(run: Run) -> None:
 
 
 def _activate(run: Run) -> None:
-    activate_organization(run, **run.params)
+    activate_organization(run)
 
 
 def activate_organization(run: Run, **details: Any) -> bool:
-    """Let people in, and record how it was created. Return False if that was done before."""
+    """Let people in, and record it with details: ids, for the audit outlives every name.
+
+    Return False if that was done before.
+    """
     with transaction.atomic():
         run.renew()
         waiting = Organization.objects.filter(

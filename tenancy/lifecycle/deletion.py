@@ -12,7 +12,7 @@ from tenancy import catalog
 from tenancy.audit import record_event
 from tenancy.exceptions import NotDeleted, OperationRunning, TenancyError
 from tenancy.idempotency import forget_records
-from tenancy.lifecycle.erasure import take_stock, write_erasure_record
+from tenancy.lifecycle.erasure import forget_operations, take_stock, write_erasure_record
 from tenancy.lifecycle.pause import pause_lead_seconds
 from tenancy.lifecycle.places import places_of
 from tenancy.lifecycle.signals import organization_deleted, organization_purged
@@ -136,7 +136,9 @@ def _erase(run: Run) -> None:
         Collection.objects.filter(organization=organization).delete()
         Usage.objects.filter(organization=organization).delete()
         gone = Organization.objects.filter(pk=organization.pk, status=OrganizationStatus.DELETING)
-        if gone.update(status=OrganizationStatus.PURGED, name="", slug=None):
+        if gone.update(
+            status=OrganizationStatus.PURGED, name="", slug=None, region="", settings={}
+        ):
             forget_records(organization.pk)
             dropped = run.params.get("collections_dropped", 0)
             record_event(
@@ -145,6 +147,7 @@ def _erase(run: Run) -> None:
             erased = organization.audit_events.erase_addresses()  # that of this event, too
             members = sum(int(count or 0) for _, count in people)
             write_erasure_record(run, members=members, audit_addresses=erased)
+            forget_operations(organization)
     catalog.forget_tenant(organization.pk)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from tenancy import catalog
 from tenancy.exceptions import TenancyError
 from tenancy.lifecycle.places import places_of
-from tenancy.models import ErasureRecord, Organization, Usage
+from tenancy.models import OPEN, ErasureRecord, Operation, Organization, Usage
 from tenancy.mongo.measuring import NOTHING, Measure, measure_collection
 from tenancy.operations import Run
 
@@ -19,6 +19,7 @@ logger = logging.getLogger("tenantry.erasure")
 # What cannot be measured in this time is taken from what was counted along with the writes.
 MEASURE_SECONDS = 5.0
 _STOCK = "stock"
+BATCH = 500
 
 
 def take_stock(run: Run) -> None:
@@ -48,6 +49,32 @@ def _measure(run: Run, organization: Organization, names: list[str]) -> Measure:
         counted = Usage.objects.filter(organization=organization).first()
         return Measure(max(0, counted.documents), max(0, counted.bytes)) if counted else NOTHING
     return total
+
+
+def forget_operations(organization: Organization) -> None:
+    """Blank what ended operations were told and have found: it holds names, and says where.
+
+    The rows stay, and each text of their parameters as an empty one: they are read by its key.
+    The purge that calls it goes on by its parameters, and has used what it found.
+    """
+    its_own = Operation.objects.filter(organization=organization)
+    its_own.open().update(state={})
+    for row in its_own.exclude(status__in=OPEN).iterator(BATCH):
+        params = _blanked(row.params)
+        Operation.objects.filter(pk=row.pk).update(params=params, state={}, error="")
+    copied = {"kind": "clone", "params__source_organization": str(organization.pk)}
+    for row in Operation.objects.filter(**copied).exclude(status__in=OPEN).iterator(BATCH):
+        params = row.params | {"source": _blanked(row.params.get("source", {}))}
+        Operation.objects.filter(pk=row.pk).update(params=params)
+
+
+def _blanked(value: Any) -> Any:
+    """Return JSON of the same shape without its texts."""
+    if isinstance(value, dict):
+        return {key: _blanked(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_blanked(inner) for inner in value]
+    return "" if isinstance(value, str) else value
 
 
 def write_erasure_record(run: Run, **counted: int) -> None:

@@ -91,6 +91,11 @@ def place_of(organization: Organization) -> Place:
     return Place(cast(Kind, placement.kind), placement.cluster.alias, placement.namespace)
 
 
+def told(place: dict[str, str]) -> dict[str, str]:
+    """Return what the audit says of a place: not the namespace, which may hold a name."""
+    return {"kind": place["kind"], "cluster": place["cluster"]}
+
+
 def leftover_copies(organization_id: UUID | None = None) -> OperationQuerySet:
     """Return the moves that were undone and could not remove what they had copied."""
     rows = Operation.objects.filter(kind="move", state__leftover=True).exclude(status__in=OPEN)

@@ -8,6 +8,7 @@ that still reach the source) -> drop the source. Up to the switch everything can
 import logging
 import time
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -37,6 +38,7 @@ from tenancy.lifecycle.move_plans import (
     namespace_at,
     place_of,
     read_organization,
+    told,
 )
 from tenancy.lifecycle.placing import PlaceTaken, check_residency, take_place
 from tenancy.lifecycle.states import lock_organization
@@ -118,14 +120,14 @@ def _reserve(organization: Organization, target: Place, *, by: str, leased: bool
     if takes:
         cluster = Cluster.objects.get(alias=target.cluster)
         take_place(target.kind, cluster, organization)
-    params = {
+    params: dict[str, Any] = {
         "source": vars(place_of(organization)), "target": vars(target),
         "epoch": organization.placement.epoch, "takes_cluster": takes,
     }  # fmt: skip
     run = begin_operation(MOVE, organization, params, by=by, leased=leased)
     record_event(
-        organization, "organization.move_begun", by=by, source=params["source"],
-        target=params["target"],
+        organization, "organization.move_begun", by=by, source=told(params["source"]),
+        target=told(params["target"]),
     )  # fmt: skip
     return run
 
@@ -229,7 +231,7 @@ def _undo(run: Run) -> None:
         run.update(state=run.operation.state | {"leftover": leftover})
         record_event(
             organization, "organization.move_undone", by=run.operation.by,
-            target=run.params["target"], reason=run.operation.error, leftover=leftover,
+            target=told(run.params["target"]), reason=run.operation.error, leftover=leftover,
         )  # fmt: skip
 
 

@@ -232,10 +232,9 @@ def _switch_rows(run: Run) -> None:
     Organization.objects.filter(pk=organization.pk).update(
         name=params["new_name"], slug=params["new_slug"], pause_from=None, updated_at=timezone.now()
     )
-    if params["old_slug"] != params["new_slug"]:
+    if is_new_slug := params["old_slug"] != params["new_slug"]:
         retire_slug(organization, params["old_slug"])
-    changed = {key: params[key] for key in ("old_slug", "new_slug")}
-    record_event(organization, "organization.renamed", by=run.operation.by, **changed)
+    record_event(organization, "organization.renamed", by=run.operation.by, slug=is_new_slug)
 
 
 def _unfence(run: Run) -> None:
@@ -271,7 +270,7 @@ def _undo(run: Run) -> None:
             forget(organization, params["new_slug"])
         record_event(
             organization, "organization.rename_failed", by=run.operation.by,
-            new_slug=params["new_slug"], reason=run.operation.error,
+            reason=run.operation.error,
         )  # fmt: skip
 
 

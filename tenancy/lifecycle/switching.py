@@ -13,7 +13,7 @@ from tenancy import catalog
 from tenancy.audit import record_event
 from tenancy.exceptions import LeaseLost, PlacementDisturbed
 from tenancy.lifecycle.copies import CopyRun
-from tenancy.lifecycle.move_plans import Place
+from tenancy.lifecycle.move_plans import Place, told
 from tenancy.lifecycle.pause import announce_pause, end_pause
 from tenancy.lifecycle.placing import check_residency, take_place
 from tenancy.lifecycle.states import lock_organization
@@ -165,5 +165,5 @@ def _change_rows(run: Run, state: dict[str, Any]) -> None:
     run.update(step="switch", state=run.operation.state | state | switched)
     record_event(
         organization, "organization.moved", by=run.operation.by,
-        source=run.params["source"], target=run.params["target"], **state["proof"],
+        source=told(run.params["source"]), target=told(run.params["target"]), **state["proof"],
     )  # fmt: skip

@@ -117,7 +117,7 @@ def test_new_user(operator, root):
 @pytest.mark.parametrize(
     ("changes", "action", "details"),
     [
-        ({"email": "pete@example.com", "name": "P"}, "user.changed", {"fields": ["email", "name"]}),
+        ({"email": "pete@example.com", "name": "P"}, "user.changed", {"email": True, "name": True}),
         ({"is_active": None}, "user.locked", {}),
     ],
 )

@@ -492,4 +492,4 @@ def test_repairs_are_in_the_audit(mongo, patient):
 
     event = patient.audit_events.get(action="organization.repaired")
     assert event.actor == BY
-    assert event.details == {"finding": "stale_pause", "where": "organization acme"}
+    assert event.details == {"finding": "stale_pause"}
