@@ -37,7 +37,7 @@ def test_events_are_searched_by_organization_actor_action_and_request(operator, 
     assert found(operator, q="user:operator") == {"plan.changed"}
     assert found(operator, q="session.opened") == {"session.opened"}
     assert found(operator, q="request-7") == {"session.opened", "plan.changed"}
-    assert found(operator, of="service") == {"plan.changed"}
+    assert found(operator, of="service") == {"plan.changed", "operator.signed_in"}
     assert found(operator, of="organizations") == {"organization.created", "session.opened"}
     assert found(operator, at__year=2001) == set()
 
