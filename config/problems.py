@@ -35,7 +35,7 @@ COLLISION = "Others changed the same things at the same time. Nothing was done. 
 # The nearest class in an exception's ancestry decides.
 STATUS: dict[type[Exception], int] = {
     tenancy.TenancyError: 500,
-    tenancy.ValidationFailed: 422,
+    tenancy.InvalidInput: 422,
     tenancy.MalformedJson: 400,
     tenancy.InvalidParameter: 400,
     tenancy.CursorInvalid: 400,

@@ -4,12 +4,18 @@ from typing import Any
 
 from django.contrib import admin
 from django.urls import URLPattern, path, re_path
+from django.views.decorators.cache import cache_control
 from rest_framework.viewsets import ViewSet
 
 from accounts.api.api_keys import ApiKeyViewSet
 from accounts.api.auth import AuthViewSet
 from accounts.api.invitations import AcceptanceViewSet, InvitationViewSet, InvitedViewSet
-from accounts.api.legacy import GetLegacyViewSet, ManageLegacyViewSet, SignUpLegacyViewSet
+from accounts.api.legacy import (
+    GetLegacyViewSet,
+    LogInLegacyViewSet,
+    ManageLegacyViewSet,
+    SignUpLegacyViewSet,
+)
 from accounts.api.me import MeViewSet
 from accounts.api.members import MemberViewSet
 from accounts.api.organizations import BelongingViewSet, FoundingViewSet, RestoreViewSet
@@ -34,10 +40,15 @@ handler500 = "config.problems.server_error"
 
 COLLECTION = "api/v1/collections/<str:collection>"
 DOCUMENTS = f"{COLLECTION}/documents"
+# Here are tokens, secrets and people: neither browsers nor proxies keep what is answered.
+NOT_STORED = ("api/v1/auth/", "api/v1/me", "api/v1/invitations/", "admin/login")
 
 
 def _api(route: str, viewset: type[ViewSet], name: str, **actions: Any) -> URLPattern:
-    return path(route, viewset.as_view(actions), name=name)
+    view = viewset.as_view(actions)
+    if route.startswith(NOT_STORED):
+        view = cache_control(no_store=True)(view)
+    return path(route, view, name=name)
 
 
 urlpatterns = [
@@ -146,6 +157,6 @@ urlpatterns = [
     _api("org/get", GetLegacyViewSet, "legacy-get", get="retrieve"),
     _api("org/update", ManageLegacyViewSet, "legacy-update", put="update"),
     _api("org/delete", ManageLegacyViewSet, "legacy-delete", delete="destroy"),
-    _api("admin/login", SignUpLegacyViewSet, "legacy-login", post="login"),
+    _api("admin/login", LogInLegacyViewSet, "legacy-login", post="login"),
     path("admin/", admin.site.urls),
 ]  # fmt: skip

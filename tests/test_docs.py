@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from config.errors import catalogue
 from tests.test_architecture import ROOT, sources
 from tests.test_isolation import routes
 
@@ -56,6 +57,13 @@ def test_every_error_code_is_in_the_readme_and_no_other():
             found |= set(re.findall(r'\d{3}, "(\w+)"', re.sub(r"\(\s+", "(", text)))
 
     assert documented("Error codes") == found
+
+
+def test_statuses_in_the_readme_are_those_that_are_answered():
+    rows = re.findall(r"^\| `(\w+)` \| (\d{3}) \|", section("Error codes"), re.MULTILINE)
+    answered = {entry["code"]: entry["status"] for entry in catalogue()}
+
+    assert {code: int(status) for code, status in rows} == answered
 
 
 def test_every_make_target_explains_itself():

@@ -1,6 +1,7 @@
 """The five routes that clients of many small services know; thin, and with the same guarantees."""
 
 from typing import Any, ClassVar, cast
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
@@ -113,10 +114,10 @@ def _find(name: str) -> Organization | None:
 
 @extend_schema(tags=["compatibility"])
 class SignUpLegacyViewSet(LegacyViewSet):
-    """POST /org/create and POST /admin/login: no token."""
+    """POST /org/create: no token."""
 
     authentication_classes = []
-    required = {"create": PUBLIC, "login": PUBLIC}
+    required = {"create": PUBLIC}
     address_limits = {"create": "LIMIT_SIGNUP_ADDRESS"}
     successor = "/api/v1/auth/signup"
 
@@ -135,7 +136,17 @@ class SignUpLegacyViewSet(LegacyViewSet):
         organization = signed_in.membership.organization
         message = {"message": f"Organization '{organization.name}' created successfully"}
         body = message | represent(organization, signed_in.membership.user.email)
-        return Response(body, status=201)
+        location = f"/org/get?{urlencode({'organization_name': organization.name})}"
+        return Response(body, status=201, headers={"Location": location})
+
+
+@extend_schema(tags=["compatibility"])
+class LogInLegacyViewSet(LegacyViewSet):
+    """POST /admin/login: no token."""
+
+    authentication_classes = []
+    required = {"login": PUBLIC}
+    successor = "/api/v1/auth/login"
 
     @extend_schema(**schema.LEGACY_LOGIN)
     def login(self, request: Request) -> Response:
@@ -170,6 +181,8 @@ class GetLegacyViewSet(LegacyViewSet):
     def retrieve(self, request: Request) -> Response:
         """Return an organization; to its own members also the admin's address."""
         given = read_given(request, body=False, aliases={})
+        if "organization_name" not in given.fields:
+            check_names(given, "organization_name")  # it may be there under a name like it
         name = validated(NamedOrganization, given.fields)["organization_name"]
         organization = _find(name)
         if organization is None:

@@ -8,6 +8,7 @@ from tenancy.api.idempotent import PARAMETER as IDEMPOTENCY_KEY
 from tenancy.api.schema import answers, delete_body, query
 
 _TEXT = {"type": "string"}
+_SECONDS = {"type": "integer", "description": "Seconds."}
 
 
 def _object(*required: str, **properties: Any) -> dict[str, Any]:
@@ -30,9 +31,9 @@ _SIGNED_IN = _object(
     "access_token",
     access_token=_TEXT,
     token_type=_TEXT,
-    expires_in={"type": "integer", "description": "Seconds."},
+    expires_in=_SECONDS,
     refresh_token=_TEXT | {"description": "Works once: the answer holds its successor."},
-    refresh_expires_in={"type": "integer", "description": "Seconds."},
+    refresh_expires_in=_SECONDS,
     session_id=_TEXT,
     user=_object(id=_TEXT, email=_TEXT, name=_TEXT),
     organization=_MEMBERSHIP,
@@ -97,7 +98,16 @@ REFRESH: dict[str, Any] = {
 _LEGACY_FIELDS = dict.fromkeys(
     ("id", "organization_id", "organization_name", "collection_name", "created_at"), _TEXT
 )
-_LEGACY = _object(message=_TEXT, **_LEGACY_FIELDS, organization=_object(**_LEGACY_FIELDS))
+_LEGACY_ORGANIZATION = _LEGACY_FIELDS | {
+    "admin_email": _TEXT | {"description": "For members alone."}
+}
+_LEGACY = _object(
+    message=_TEXT, **_LEGACY_ORGANIZATION, organization=_object(**_LEGACY_ORGANIZATION)
+)
+_LEGACY_UPDATED = _object(
+    message=_TEXT, **_LEGACY_FIELDS, organization=_object(**_LEGACY_FIELDS),
+    old_name=_TEXT, new_name=_TEXT,
+)  # fmt: skip
 _NAME = query("organization_name", "The name of the organization.")
 
 _ACCOUNT = {
@@ -122,6 +132,10 @@ def _either(*pairs: tuple[str, str]) -> dict[str, Any]:
 
 LEGACY_CREATE: dict[str, Any] = {
     "summary": "Create an organization",
+    "description": (
+        "What is taken is a 400 here. A 409 says that the request with this `Idempotency-Key` is "
+        "being answered."
+    ),
     "deprecated": True,
     "auth": [],
     "parameters": [IDEMPOTENCY_KEY],
@@ -129,14 +143,14 @@ LEGACY_CREATE: dict[str, Any] = {
         _object("organization_name", organization_name=_TEXT, **_ACCOUNT)
         | _either(("email", "admin_email"), ("password", "admin_password"))
     ),
-    "responses": answers(400, 415, 422, 429, 503, s201=_LEGACY, s202=MESSAGE),
+    "responses": answers(400, 409, 415, 422, 429, 503, s201=_LEGACY, s202=MESSAGE),
 }
 LEGACY_GET: dict[str, Any] = {
     "summary": "Read an organization",
     "deprecated": True,
     "auth": [{BEARER: []}, {API_KEY: []}, {}],  # a credential, or none
     "parameters": [_NAME],
-    "responses": answers(404, 422, s200=_LEGACY),
+    "responses": answers(404, 422, 503, s200=_LEGACY),
 }
 LEGACY_UPDATE: dict[str, Any] = {
     "summary": "Rename the organization, change one's own e-mail and password",
@@ -145,7 +159,7 @@ LEGACY_UPDATE: dict[str, Any] = {
         query(name, f"As `{name}` of the body.") for name in (*_LEGACY_NAMES, *_ACCOUNT)
     ],
     "request": _json_or_form(_object(**_LEGACY_NAMES, **_ACCOUNT)),
-    "responses": answers(400, 401, 403, 404, 409, 410, 415, 422, 429, 503, s200=_LEGACY),
+    "responses": answers(400, 401, 403, 404, 409, 410, 415, 422, 429, 503, s200=_LEGACY_UPDATED),
 }
 LEGACY_DELETE: dict[str, Any] = {
     "summary": "Delete the organization and its data",
@@ -167,6 +181,9 @@ LEGACY_LOGIN: dict[str, Any] = {
         s200=_object(
             "access_token",
             **dict.fromkeys(("access_token", "refresh_token", "token_type", "admin_id"), _TEXT),
+            **dict.fromkeys(("organization_id", "organization_name", "email"), _TEXT),
+            expires_in=_SECONDS,
+            refresh_expires_in=_SECONDS,
         ),
     ),
 }  # fmt: skip

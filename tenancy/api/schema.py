@@ -84,7 +84,12 @@ _PROBLEM_TITLES = {
     422: "Fields are missing or not valid; `errors` points at them.",
     429: "Too many requests: wait `Retry-After` seconds.",
     503: "Not now: wait `Retry-After` seconds. After `outcome_unknown` a write may have happened.",
+    504: "The read took too long.",
 }
+
+# Whoever has a credential has a plan, which may limit how often; what is counted or looked up may
+# be out of reach; and a body may be too large.
+_IMPLIED = {401: (429, 503), 415: (413,), 429: (503,)}
 
 
 def answers(*problems: int, **good: dict[str, Any] | None) -> dict[Any, Any]:
@@ -96,8 +101,8 @@ def answers(*problems: int, **good: dict[str, Any] | None) -> dict[Any, Any]:
             responses[status] = OpenApiResponse(description="Done.")
         else:
             responses[(status, "application/json")] = body
-    # Whoever has a credential has a plan, which may limit how often.
-    for status in dict.fromkeys((*problems, *([429] if 401 in problems else []))):
+    implied = (status for problem in problems for status in _IMPLIED.get(problem, ()))
+    for status in dict.fromkeys((*problems, *implied)):
         responses[(status, "application/problem+json")] = OpenApiResponse(
             PROBLEM, description=_PROBLEM_TITLES[status]
         )
@@ -166,7 +171,7 @@ LIST_DOCUMENTS: dict[str, Any] = {
         query("limit", "1..1000, 50 by default.", OpenApiTypes.INT),
         query("cursor", "`page.next` of the page before."),
     ],
-    "responses": answers(*USUAL, s200=PAGE),
+    "responses": answers(*USUAL, 504, s200=PAGE),
 }
 CREATE_DOCUMENT: dict[str, Any] = {
     "summary": "Store a new document",
@@ -176,7 +181,7 @@ CREATE_DOCUMENT: dict[str, Any] = {
 GET_DOCUMENT: dict[str, Any] = {
     "summary": "Read a document",
     "parameters": [_ID, header("If-None-Match", "304 if the document is at this revision.")],
-    "responses": answers(*USUAL, s200=DOCUMENT, s304=None),
+    "responses": answers(*USUAL, 504, s200=DOCUMENT, s304=None),
 }
 PUT_DOCUMENT: dict[str, Any] = {
     "summary": "Replace or create a document",

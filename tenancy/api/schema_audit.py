@@ -13,8 +13,7 @@ _MAYBE = {"type": ["string", "null"]}
 EVENT: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "id": _TEXT,
-        "sequence": _NUMBER | {"description": "From 1, without gaps."},
+        "sequence": _NUMBER | {"description": "From 1, without gaps: it names the event."},
         "at": {"type": "string", "format": "date-time"},
         "action": _TEXT,
         "actor": _TEXT | {"description": "`user:<id>`, `key:<id>`, `command:<name>`, `anonymous`."},
@@ -24,7 +23,6 @@ EVENT: dict[str, Any] = {
         "hash": _TEXT | {"description": "Covers the event and the hash of the one before it."},
     },
     "example": {
-        "id": "1041",
         "sequence": 17,
         "at": "2026-01-31T09:30:00.123456+00:00",
         "action": "session.opened",
@@ -41,7 +39,6 @@ _BROKEN: dict[str, Any] = {
     "properties": {
         "flaw": {"type": "string", "enum": [flaw.value for flaw in Flaw]},
         "sequence": _NUMBER,
-        "id": _MAYBE,
         "detail": _TEXT,
     },
 }

@@ -335,9 +335,30 @@ def test_every_answer_is_marked_as_deprecated(acme, nobody, method, path, body, 
 
 
 def test_marks_lead_to_routes_that_exist(acme, nobody):
-    for path in ("/org/get", "/org/create"):
-        successor = nobody.options(path)["Link"].partition(">")[0][1:]
-        assert resolve(successor)
+    successors = {
+        path: nobody.options(path)["Link"].partition(">")[0][1:]
+        for path in ("/org/get", "/org/create", "/admin/login")
+    }
+
+    assert all(map(resolve, successors.values()))
+    assert successors["/admin/login"] == "/api/v1/auth/login"
+
+
+def test_name_that_is_misspelled_is_guessed(db, nobody):
+    answer = nobody.get("/org/get", {"organisation_name": "Acme"})
+
+    assert_problem(answer, 422, "validation_failed")
+    problem = answer.json()
+    assert "Did you mean “organization_name”?" in problem["detail"]
+    assert problem["errors"][0]["pointer"] == "/organisation_name"
+
+
+def test_creating_says_where_it_is(mongo, nobody):
+    body = {"organization_name": "Zoë & Co", "email": "z@example.com", "password": PASSWORD}
+
+    made = nobody.post("/org/create", body)
+
+    assert nobody.get(made["Location"]).json()["organization_name"] == "Zoë & Co"
 
 
 @pytest.mark.parametrize(("method", "body"), [("put", {"new_name": "X"}), ("delete", None)])
