@@ -4,6 +4,8 @@ Who comes first with a key inserts its record: the unique constraint decides. Me
 lease; whoever repeats the request is told to wait. Once there is an answer, a repeat gets that. A
 process that dies leaves a lease that lapses: the repeat takes over, by compare-and-set, with the
 same `resource`, the id of what the request makes, and so finds what the first attempt has made.
+If the first was not dead but slow, `hold_attempt` stops it before it changes anything, and an
+answer that cannot be kept is given to nobody: what the repeat was given stays good.
 
 `Store` is all that the edge (`tenancy.api.idempotent`) knows. `CATALOG` keeps the records of
 requests that change the catalog.
@@ -11,17 +13,19 @@ requests that change the catalog.
 
 import base64
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
-from typing import Protocol
+from typing import Protocol, Self
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Subquery
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from tenancy import encryption
+from tenancy.clock import seconds
 from tenancy.exceptions import IdempotencyInProgress, IdempotencyKeyReused
 from tenancy.models import IdempotencyRecord
 
@@ -30,7 +34,11 @@ KEPT_FOR = timedelta(hours=24)
 LEASE = timedelta(seconds=30)
 BEGIN_ATTEMPTS = 5
 PRUNE_BATCH = 500
-PRUNE_BATCHES = 20
+# Of the housekeeping's time, which other work waits for.
+PRUNE_SECONDS = 5.0
+# Of those with one scope: what was refused changed nothing, so a repeat is refused once more.
+REFUSALS_MAX = 1_000
+REFUSED = Q(status__gte=400) | Q(status=None, lease_until=None)
 SALT = "tenancy.idempotency"
 
 
@@ -45,11 +53,19 @@ class Ask:
 
 @dataclass(frozen=True)
 class Attempt:
-    """The right to do it, until the lease ends; `resource` is the id of what is made."""
+    """The right to do it, until the lease ends; `resource` is the id of what is made.
 
-    record: UUID
+    Without a `record` nobody else can have it.
+    """
+
+    record: UUID | None
     resource: UUID
     number: int = 1
+
+    @classmethod
+    def without_key(cls) -> Self:
+        """Return the right to do what is asked for once, without a key."""
+        return cls(None, uuid4())
 
 
 @dataclass(frozen=True)
@@ -71,8 +87,8 @@ class Store(Protocol):
         IdempotencyKeyReused if the key was sent with something else.
         """
 
-    def finish(self, attempt: Attempt, answer: Answer) -> None:
-        """Keep the answer, unless the attempt was overtaken."""
+    def finish(self, attempt: Attempt, answer: Answer) -> bool:
+        """Keep the answer. Return False if the attempt was overtaken: then nobody may get it."""
 
     def give_up(self, attempt: Attempt) -> None:
         """Let the next attempt begin at once, with the same resource."""
@@ -89,18 +105,35 @@ class CatalogStore:
                 return found
         raise IdempotencyInProgress
 
-    def finish(self, attempt: Attempt, answer: Answer) -> None:
+    def finish(self, attempt: Attempt, answer: Answer) -> bool:
         """See `Store`."""
-        _mine(attempt).update(
+        is_kept = _mine(attempt).update(
             status=answer.status, answer_encrypted=_seal(answer), lease_until=None
         )
+        if is_kept and answer.status >= 400:
+            _forget_oldest_refusals(attempt)
+        return bool(is_kept)
 
     def give_up(self, attempt: Attempt) -> None:
         """See `Store`."""
-        _mine(attempt).update(lease_until=None)
+        if _mine(attempt).update(lease_until=None):
+            _forget_oldest_refusals(attempt)
 
 
 CATALOG = CatalogStore()
+
+
+def hold_attempt(attempt: Attempt) -> None:
+    """Make sure that the attempt was not overtaken, nor will be until the transaction ends.
+
+    Call it in the transaction that makes the thing, before anything is changed for good: after the
+    organization was locked, as a purge takes the locks in that order. From here on there is the
+    whole lease again, to commit and to answer in. Raises IdempotencyInProgress.
+    """
+    if attempt.record is None:
+        return
+    if not _mine(attempt).update(lease_until=timezone.now() + LEASE):
+        raise IdempotencyInProgress
 
 
 def keyed_digest(text: str) -> str:
@@ -109,15 +142,14 @@ def keyed_digest(text: str) -> str:
 
 
 def prune_records() -> int:
-    """Remove expired records, a bounded number of them. Return how many."""
-    removed = 0
-    for _ in range(PRUNE_BATCHES):
+    """Remove expired records, all or as many as there is time for. Return how many."""
+    removed, ends_at = 0, seconds() + PRUNE_SECONDS
+    while True:
         expired = IdempotencyRecord.objects.filter(expires_at__lte=timezone.now())
-        keys = list(expired.values_list("pk", flat=True)[:PRUNE_BATCH])
-        removed += expired.filter(pk__in=keys).delete()[0]
-        if len(keys) < PRUNE_BATCH:
-            break
-    return removed
+        count = _remove(expired, expired.values_list("pk", flat=True)[:PRUNE_BATCH])
+        removed += count
+        if count < PRUNE_BATCH or seconds() >= ends_at:
+            return removed
 
 
 def reencrypt_answers() -> int:
@@ -138,6 +170,25 @@ def forget_records(organization_id: UUID) -> int:
     """Remove what is kept of requests in, or for, an organization. Return how many."""
     its_own = Q(resource=organization_id) | Q(scope__endswith=f"/{organization_id}")
     return IdempotencyRecord.objects.filter(its_own).delete()[0]
+
+
+def _forget_oldest_refusals(attempt: Attempt) -> None:
+    """Keep the newest that the scope of an attempt has."""
+    scope = _record_of(attempt).values("scope")
+    refused = IdempotencyRecord.objects.filter(REFUSED, scope=Subquery(scope[:1]))
+    newest_first = refused.order_by("-created_at", "pk").values_list("pk", flat=True)
+    _remove(refused, newest_first[REFUSALS_MAX : REFUSALS_MAX + PRUNE_BATCH])
+
+
+def _remove(rows: QuerySet[IdempotencyRecord], chosen: Iterable[UUID]) -> int:
+    """Remove the chosen that still are among the rows, and that nobody else is at."""
+    keys = list(chosen)
+    if not keys:
+        return 0
+    with transaction.atomic():
+        free = rows.filter(pk__in=keys).select_for_update(skip_locked=True)
+        locked = list(free.values_list("pk", flat=True))
+        return IdempotencyRecord.objects.filter(pk__in=locked).delete()[0]
 
 
 def _insert(ask: Ask) -> Attempt | None:
@@ -181,8 +232,12 @@ def _take_over(row: IdempotencyRecord) -> Attempt | None:
 
 
 def _mine(attempt: Attempt) -> QuerySet[IdempotencyRecord]:
-    rows = IdempotencyRecord.objects.filter(pk=attempt.record, attempts=attempt.number)
-    return rows.filter(status=None)
+    return _record_of(attempt).filter(attempts=attempt.number, status=None)
+
+
+def _record_of(attempt: Attempt) -> QuerySet[IdempotencyRecord]:
+    rows = IdempotencyRecord.objects.all()
+    return rows.none() if attempt.record is None else rows.filter(pk=attempt.record)
 
 
 def _seal(answer: Answer) -> str:

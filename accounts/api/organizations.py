@@ -1,7 +1,6 @@
 """What a user does with organizations: found another, give one away, leave it, bring it back."""
 
 from typing import Any
-from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -20,6 +19,7 @@ from tenancy.api.organizations import represent_organization
 from tenancy.api.requests import actor_of, check_parameters, json_body, validated
 from tenancy.api.views import TenantViewSet
 from tenancy.catalog import get_tenant
+from tenancy.idempotency import Attempt
 from tenancy.lifecycle import restore_organization
 
 SWITCH_HINT = (

@@ -1,12 +1,14 @@
 """`Idempotency-Key`: a request that may be sent twice is done once, and answered twice.
 
     @idempotent()
-    def create(self, request: Request, *, resource: UUID) -> Response: ...
+    def create(self, request: Request, *, attempt: Attempt) -> Response: ...
 
-The action makes a thing whose id is `resource`. Repeated with the same key, the request gets the
-first answer again, with `Idempotent-Replayed: true`; after a crash it runs again with the same
-`resource`, and has to find what is there already. Without the header nothing is kept. On routes
-that are not marked so the header is ignored: there a repeat does no harm, or is the client's.
+The action makes a thing whose id is `attempt.resource`, and calls `hold_attempt` before it changes
+anything. Repeated with the same key, the request gets the first answer again, with
+`Idempotent-Replayed: true`; after a crash it runs again with the same `resource`, and has to find
+what is there already. An attempt that was so slow that its repeat has begun is told 409. Without
+the header nothing is kept. On routes that are not marked so the header is ignored: there a repeat
+does no harm, or is the client's.
 """
 
 import json
@@ -14,7 +16,6 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from uuid import UUID, uuid4
 
 from django.http import HttpResponse
 from django.utils.datastructures import MultiValueDict
@@ -23,7 +24,7 @@ from rest_framework.response import Response
 
 from tenancy.api.json import JsonRenderer
 from tenancy.api.schema import header
-from tenancy.exceptions import InvalidParameter
+from tenancy.exceptions import IdempotencyInProgress, InvalidParameter
 from tenancy.idempotency import CATALOG, Answer, Ask, Attempt, Store, keyed_digest
 
 HEADER = "Idempotency-Key"
@@ -33,7 +34,7 @@ KEY = re.compile(r"[ -~]{1,255}")
 KEPT_HEADERS = ("Cache-Control", "ETag", "Location", "Referrer-Policy")
 # These say nothing of what was asked for, and waiting helps.
 NOT_KEPT = frozenset({401, 429})
-NOT_KEPT_CODES = frozenset({"operation_running"})
+NOT_KEPT_CODES = frozenset({"operation_running", IdempotencyInProgress.code})
 PARAMETER = header(
     HEADER, "1 to 255 printable ASCII characters. For 24 hours a repeat gets the first answer."
 )
@@ -49,7 +50,7 @@ def by_principal(request: Request) -> str:
 
 
 def idempotent(scope: Scope = by_principal, store: Store = CATALOG) -> Callable[[Action], Any]:
-    """Let an action be repeated. It is given `resource`, the id of what it is to make.
+    """Let an action be repeated. It is given the `attempt`, with the id of what it is to make.
 
     `scope` says whose the key is; None if that cannot be told, for the action to refuse.
     """
@@ -59,13 +60,13 @@ def idempotent(scope: Scope = by_principal, store: Store = CATALOG) -> Callable[
         def once(view: Any, request: Request, **parts: Any) -> HttpResponse | Response:
             ask = _ask(request, scope)
             if ask is None:
-                return action(view, request, resource=uuid4(), **parts)
+                return action(view, request, attempt=Attempt.without_key(), **parts)
             begun = store.begin(ask)
             if isinstance(begun, Answer):
                 return _replay(begun)
 
-            def run(resource: UUID) -> Response:
-                return action(view, request, resource=resource, **parts)
+            def run(attempt: Attempt) -> Response:
+                return action(view, request, attempt=attempt, **parts)
 
             return _run(store, begun, run, view.handle_exception)
 
@@ -99,19 +100,24 @@ def _digest(request: Request) -> str:
 def _run(
     store: Store,
     attempt: Attempt,
-    run: Callable[[UUID], Response],
+    run: Callable[[Attempt], Response],
     refuse: Callable[[Exception], Response],
 ) -> Response:
-    """Answer, and keep the answer if it is final; otherwise the next attempt may begin."""
+    """Answer, and keep the answer if it is final; otherwise the next attempt may begin.
+
+    An answer that is not kept because the attempt was overtaken is not given: the repeat may have
+    made it untrue.
+    """
     is_kept = False
     try:
         try:
-            response = run(attempt.resource)
+            response = run(attempt)
         except Exception as error:  # noqa: BLE001 -- the view makes an answer of it, or raises it
             response = refuse(error)
         if _is_final(response):
-            store.finish(attempt, _kept(response))
-            is_kept = True
+            is_kept = store.finish(attempt, _kept(response))
+            if not is_kept:
+                response = refuse(IdempotencyInProgress())
     finally:
         if not is_kept:
             store.give_up(attempt)

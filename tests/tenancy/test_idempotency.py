@@ -14,7 +14,9 @@ from tenancy.idempotency import (
     LEASE,
     Answer,
     Ask,
+    Attempt,
     forget_records,
+    hold_attempt,
     prune_records,
     reencrypt_answers,
 )
@@ -98,6 +100,36 @@ def test_an_attempt_that_was_overtaken_keeps_nothing():
     assert CATALOG.begin(ASK) == ANSWER
 
 
+def test_an_attempt_that_was_overtaken_is_told_so():
+    first = CATALOG.begin(ASK)
+    with later(LEASE + timedelta(seconds=1)):
+        second = CATALOG.begin(ASK)
+
+        with pytest.raises(IdempotencyInProgress):
+            hold_attempt(first)
+        hold_attempt(second)
+        assert CATALOG.finish(second, ANSWER)
+        assert not CATALOG.finish(first, ANSWER)
+    for ended in (first, second):
+        with pytest.raises(IdempotencyInProgress):
+            hold_attempt(ended)
+
+
+def test_who_has_begun_to_write_has_the_whole_lease_to_answer():
+    first = CATALOG.begin(ASK)
+    with later(LEASE - timedelta(seconds=1)):
+        hold_attempt(first)
+
+    with later(LEASE + timedelta(seconds=1)), pytest.raises(IdempotencyInProgress):
+        CATALOG.begin(ASK)
+
+
+def test_what_has_no_key_is_held_without_a_record():
+    hold_attempt(Attempt.without_key())
+
+    assert not IdempotencyRecord.objects.exists()
+
+
 def test_what_was_given_up_may_be_begun_again_at_once():
     first = CATALOG.begin(ASK)
     CATALOG.give_up(first)
@@ -117,19 +149,59 @@ def test_an_expired_key_is_a_new_one():
     assert again.resource != first.resource
 
 
-def test_expired_records_are_removed_in_batches(monkeypatch):
+@pytest.fixture
+def five_expired(monkeypatch):
     monkeypatch.setattr("tenancy.idempotency.PRUNE_BATCH", 2)
-    monkeypatch.setattr("tenancy.idempotency.PRUNE_BATCHES", 2)
     for number in range(5):
         CATALOG.begin(Ask("s", f"key-{number}", "x"))
-
     assert prune_records() == 0
     with later(KEPT_FOR + timedelta(seconds=1)):
         CATALOG.begin(Ask("s", "fresh", "x"))
-        assert prune_records() == 4
-        assert prune_records() == 1
-
+        yield
     assert IdempotencyRecord.objects.get().key == "fresh"
+
+
+def test_all_expired_records_are_removed(five_expired):
+    assert prune_records() == 5
+
+
+def test_removing_expired_records_ends_when_its_time_is_up(five_expired, monkeypatch):
+    monkeypatch.setattr("tenancy.idempotency.PRUNE_SECONDS", 0.0)
+
+    assert [prune_records() for _ in range(4)] == [2, 2, 1, 0]
+
+
+def answered(status, key, scope="s"):
+    CATALOG.finish(CATALOG.begin(Ask(scope, key, "x")), Answer(status, b"{}"))
+
+
+def keys_of(scope="s"):
+    rows = IdempotencyRecord.objects.filter(scope=scope)
+    return sorted(rows.values_list("key", flat=True))
+
+
+def test_of_refusals_the_newest_are_kept(monkeypatch):
+    monkeypatch.setattr("tenancy.idempotency.REFUSALS_MAX", 3)
+    answered(422, "other", scope="of somebody else")
+    answered(201, "made")
+    begun = CATALOG.begin(Ask("s", "begun", "x"))
+
+    for number in range(6):
+        answered((400, 403, 404, 409, 415, 422)[number], f"refused-{number}")
+
+    assert keys_of() == ["begun", "made", "refused-3", "refused-4", "refused-5"]
+    assert keys_of("of somebody else") == ["other"]
+    CATALOG.finish(begun, ANSWER)
+    assert CATALOG.begin(Ask("s", "begun", "x")) == ANSWER
+
+
+def test_what_was_given_up_counts_as_refused(monkeypatch):
+    monkeypatch.setattr("tenancy.idempotency.REFUSALS_MAX", 2)
+
+    for number in range(5):
+        CATALOG.give_up(CATALOG.begin(Ask("s", f"key-{number}", "x")))
+
+    assert keys_of() == ["key-3", "key-4"]
 
 
 def test_what_is_kept_for_an_organization_goes_with_it(acme, globex):

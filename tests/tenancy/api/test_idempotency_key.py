@@ -3,18 +3,21 @@
 import json
 import uuid
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 import time_machine
+from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.models import ApiKey, Invitation, User
+from accounts.api_keys import forget_keys, get_key_holder
+from accounts.models import ApiKey, Invitation, Session, TotpDevice, User
 from accounts.refreshing import refresh
 from tenancy import lifecycle
 from tenancy.exceptions import ClusterUnavailable, NameTaken, TenantBusy
 from tenancy.idempotency import KEPT_FOR
-from tenancy.models import IdempotencyRecord, Operation, Organization
+from tenancy.models import AuditEvent, IdempotencyRecord, Operation, Organization
 from tests.conftest import ACTOR, PASSWORD
 from tests.http import refused, send
 
@@ -243,6 +246,84 @@ def test_who_left_since_is_not_signed_in_by_a_repeat(ask):
     User.objects.filter(email=INITECH["email"]).update(is_active=False)
 
     refused(ask(SIGNUP), 409, "already_exists")
+
+
+@pytest.mark.parametrize("change", ["password", "second factor"])
+def test_an_account_that_was_changed_since_is_not_signed_in_to_by_a_repeat(ask, change):
+    ask(SIGNUP)
+    IdempotencyRecord.objects.update(status=None, answer_encrypted="")
+    user = User.objects.get(email=INITECH["email"])
+    if change == "password":
+        User.objects.filter(pk=user.pk).update(password=make_password("another pass-phrase 3"))
+    else:
+        TotpDevice.objects.create(user=user, confirmed=True)
+
+    refused(ask(SIGNUP), 409, "already_exists")
+    assert Session.objects.filter(user=user).count() == 1
+
+
+def stall_at(monkeypatch, point, repeat):
+    """Have the next attempt stall at a point, its lease lapse, and its repeat be answered there.
+
+    Return what is to be: that answer, and the state after it.
+    """
+    module, _, name = point.rpartition(".")
+    real, seen = getattr(import_module(module), name), []
+
+    def stall(*args, **options):
+        monkeypatch.setattr(point, real)
+        IdempotencyRecord.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+        seen.extend([repeat(), state()])
+        return real(*args, **options)
+
+    monkeypatch.setattr(point, stall)
+    return seen
+
+
+# Before the change, and between it and its answer.
+STALLS = {
+    KEYS: ["accounts.api.api_keys.create_key", "accounts.api.api_keys.represent_key"],
+    INVITATIONS: [
+        "accounts.api.invitations.invite", "accounts.api.invitations.represent_invitation",
+    ],
+    SIGNUP: ["accounts.signup.found", "accounts.signup._find_unchanged"],
+    LEGACY: ["accounts.signup.found", "accounts.api.legacy.represent"],
+    ORGANIZATIONS: ["accounts.api.organizations.found_organization"],
+}  # fmt: skip
+
+
+def state():
+    """Return all that a late attempt could change."""
+    models = (ApiKey, Invitation, Session, User, Organization, AuditEvent, IdempotencyRecord)
+    return {model: list(model.objects.order_by("pk").values()) for model in models}
+
+
+@pytest.mark.parametrize(
+    ("path", "point"), [(path, point) for path, points in STALLS.items() for point in points]
+)
+def test_an_attempt_that_was_overtaken_changes_nothing_and_answers_nothing(
+    ask, monkeypatch, path, point
+):
+    seen = stall_at(monkeypatch, point, lambda: ask(path))
+
+    late = ask(path)
+
+    answer, after = seen
+    refused(late, 409, "idempotency_in_progress")
+    assert answer.status_code == 201, answer.content
+    assert state() == after
+    assert ask(path).content == answer.content
+
+
+def test_the_secret_that_the_repeat_was_given_stays_good(ask, monkeypatch):
+    seen = stall_at(monkeypatch, "accounts.api.api_keys.create_key", lambda: ask(KEYS))
+
+    refused(ask(KEYS), 409, "idempotency_in_progress")
+
+    forget_keys()
+    secret = seen[0].json()["key"]
+    assert get_key_holder(secret).role == "viewer"
+    assert ask(KEYS).json()["key"] == secret
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "käse", "a\tb", "a\x7f"])
