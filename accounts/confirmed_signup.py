@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.background import do_later
 from accounts.exceptions import EmailTaken
 from accounts.login import SignedIn
-from accounts.mail import how_to_use, send
+from accounts.mail import how_to_ask_for_a_password, how_to_use, send
 from accounts.models import User
 from accounts.sessions import Device
 from accounts.signup import Account, Founding, check_sign_up, found
@@ -71,7 +71,7 @@ def _write(founding: Founding) -> None:
     if user is None:
         send(founding.email, SUBJECT_CONFIRM, _letter_with_token(founding))
     elif user.is_active:
-        send(user.email, SUBJECT_KNOWN, _letter_to_known())
+        send(user.email, SUBJECT_KNOWN, _letter_to_known(user.email))
 
 
 def _letter_with_token(founding: Founding) -> str:
@@ -86,11 +86,11 @@ def _letter_with_token(founding: Founding) -> str:
     )
 
 
-def _letter_to_known() -> str:
+def _letter_to_known(email: str) -> str:
     return (
         "Somebody, hopefully you, asks for an account with this address.\n\n"
-        "You have an account already: sign in with it. If you do not know its password any more, "
-        f"ask for a new one: POST {settings.PUBLIC_URL.rstrip('/')}/api/v1/auth/password/forgot\n"
+        "You have an account already: sign in with it. Or you do not know its password any "
+        f"more? {how_to_ask_for_a_password(email)}\n"
     )
 
 

@@ -1,6 +1,8 @@
 """Letters to people: through Django's mail back ends, never in the way of a request."""
 
+import json
 import logging
+import shlex
 import sys
 from functools import partial
 from typing import Any
@@ -41,13 +43,27 @@ def _connection() -> Any:
     return get_connection(stream=sys.stderr) if is_printed else get_connection()
 
 
-def how_to_use(token: str, *, page: str, route: str) -> str:
+def how_to_use(token: str, *, page: str, route: str, **fields: str) -> str:
     """Return what a letter says of the token in it.
 
-    `page` is the URL of an application's page with `{token}` in it; without one it is the route of
-    the API.
+    `page` is the URL of an application's page with `{token}` in it; without one it is how to call
+    the route of the API, with the `fields` that it takes besides.
     """
     if page:
         return page.replace("{token}", token)
-    url = settings.PUBLIC_URL.rstrip("/")
-    return f"Send it to POST {url}/api/v1/auth/{route} with this token:\n\n{token}"
+    return f"With this token:\n\n{token}\n\n{how_to_post(route, token=token, **fields)}"
+
+
+def how_to_post(route: str, **fields: str) -> str:
+    """Return the command line that sends fields to a route under /auth, for whoever has no page."""
+    url = shlex.quote(f"{settings.PUBLIC_URL.rstrip('/')}/api/v1/auth/{route}")
+    body = shlex.quote(json.dumps(fields))
+    command = f"curl {url} -H 'Content-Type: application/json' -d {body}"
+    return f"There is no page for this; in a terminal:\n\n{command}"
+
+
+def how_to_ask_for_a_password(email: str) -> str:
+    """Return what a letter says to whoever needs a new password."""
+    if settings.ACCOUNTS_RESET_URL:
+        return "Ask for a new password where you sign in."
+    return f"Ask for a new password. {how_to_post('password/forgot', email=email)}"

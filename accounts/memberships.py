@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from accounts.exceptions import PermissionDenied
 from accounts.models import Membership, TotpDevice, User
@@ -85,9 +86,15 @@ def choose_membership(user: User, organization: str | None) -> Membership:
         is_deleted = membership.organization.status == OrganizationStatus.DELETING
         if not is_deleted or (organization is not None and membership.role == Role.OWNER):
             return membership
-    raise OrganizationDeleted(
-        hint="Until it is purged an owner can sign in by naming the organization, and restore it."
-    )
+    raise OrganizationDeleted(hint=_how_to_restore(wanted))
+
+
+def _how_to_restore(memberships: list[Membership]) -> str:
+    """Return a hint while one of the deleted organizations can still be brought back."""
+    purges = [each.organization.purge_after for each in memberships]
+    if not any(moment is not None and moment > timezone.now() for moment in purges):
+        return ""
+    return "Until it is purged an owner can sign in by naming the organization, and restore it."
 
 
 def _named(organization: str) -> Q:

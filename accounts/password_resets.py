@@ -104,9 +104,14 @@ def _offer_reset(email: str) -> None:
         SUBJECT_RESET,
         "Somebody, hopefully you, asks for a new password for your account. "
         f"Choose one within {minutes} minutes.\n\n"
-        f"{how_to_use(token, page=settings.ACCOUNTS_RESET_URL, route='password/reset')}\n\n"
+        f"{_how_to_choose(token)}\n\n"
         "If it was not you, do nothing: your password stays as it is.\n",
     )
+
+
+def _how_to_choose(token: str) -> str:
+    page = settings.ACCOUNTS_RESET_URL
+    return how_to_use(token, page=page, route="password/reset", new_password="...")  # noqa: S106
 
 
 def _find_user(token: str) -> User | None:

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from accounts.exceptions import RateLimited
 from accounts.hashing import CURRENT_FORM, PasswordHasher, form_of, hash_of_nobody
-from accounts.mail import send_later
+from accounts.mail import how_to_ask_for_a_password, send_later
 from accounts.models import User, normalize_password
 from tenancy.caching import AgedCache
 from tenancy.exceptions import FieldError, ValidationFailed
@@ -117,7 +117,8 @@ def tell_of_new_password(email: str) -> None:
     send_later(
         email,
         "Your password was changed",
-        f"The password of your account {email} was changed.\n\n"
-        "If it was not you, ask for a new one at once, and tell the owners of your "
-        f"organizations: {settings.PUBLIC_URL}\n",
+        f"The password of your account {email} at {settings.PUBLIC_URL} was changed. If it was "
+        "you, there is nothing to do.\n\n"
+        "If it was not you, somebody else can sign in as you. Take the account back at once, and "
+        f"tell the owners of your organizations. {how_to_ask_for_a_password(email)}\n",
     )

@@ -14,8 +14,8 @@ from accounts.api import schema_invitations as schema
 from accounts.api.auth import device_of, represent_sign_in
 from accounts.api.serializers import CODE_MAX_INPUT, TEXT_MAX_INPUT, SecretField, TextField
 from accounts.authentication import find_principal, get_signed_in
-from accounts.exceptions import NotAuthenticated
-from accounts.invitations import invitations_of, invite, resend, revoke, state_of
+from accounts.exceptions import InvitationExpired, NotAuthenticated
+from accounts.invitations import get_invitation, invitations_of, invite, resend, revoke, state_of
 from accounts.login import SignedIn
 from accounts.models import Invitation
 from accounts.principals import Principal
@@ -106,9 +106,14 @@ class InvitationViewSet(TenantViewSet):
 
     @extend_schema(**schema.REVOKE_INVITATION)
     def destroy(self, request: Request, invitation_id: str) -> Response:
-        """Take an invitation back."""
+        """Take an invitation back; safe to repeat."""
         check_parameters(request)
-        revoke(self._principal(request), _parse_id(invitation_id))
+        chosen = _parse_id(invitation_id)
+        try:
+            revoke(self._principal(request), chosen)
+        except InvitationExpired:
+            if get_invitation(self.tenant.id, chosen).revoked_at is None:
+                raise
         return Response(status=204)
 
     @extend_schema(**schema.RESEND_INVITATION)

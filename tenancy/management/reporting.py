@@ -24,6 +24,7 @@ from tenancy.models import Operation, Organization
 LIST_DEFAULT = 100
 LIST_MAX = 10_000
 CATALOG_NOT_READY = "The catalog is not ready: run manage.py migrate or make run."
+CATALOG_NOT_REACHED = "The catalog was not reached: is its server up, and is DATABASE_URL right?"
 CATALOG_SILENT = "The catalog did not answer. Try again in a moment."
 
 NOT_UTF_8 = "An argument is not UTF-8 text."
@@ -75,8 +76,7 @@ class ReportingCommand(BaseCommand):
         except TenancyError as error:
             raise self._failed(error.code, _sentence(error), as_json=as_json) from error
         except (DatabaseError, InterfaceError) as error:
-            sentence = CATALOG_SILENT if _is_migrated() else CATALOG_NOT_READY
-            raise self._failed("catalog_unavailable", sentence, as_json=as_json) from error
+            raise self._failed("catalog_unavailable", _why_no_catalog(), as_json=as_json) from error
         self.stdout.write(_to_json(report.data) if as_json else report.text)
         if report.failure:
             raise Failed(report.failure)
@@ -104,6 +104,15 @@ def _sentence(error: TenancyError) -> str:
 
 def _to_json(value: Any) -> str:
     return json.dumps(value, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2)
+
+
+def _why_no_catalog() -> str:
+    """Return what is wrong with the catalog: its server, its schema, or it is only slow."""
+    try:
+        connection.ensure_connection()
+    except (DatabaseError, InterfaceError):
+        return CATALOG_NOT_REACHED
+    return CATALOG_SILENT if _is_migrated() else CATALOG_NOT_READY
 
 
 def _is_migrated() -> bool:

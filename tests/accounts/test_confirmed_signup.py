@@ -16,7 +16,8 @@ from tenancy import lifecycle
 from tenancy.encryption import encrypt
 from tenancy.models import Organization
 from tests.conftest import ACTOR, PASSWORD
-from tests.http import pointers, refused
+from tests.http import pointers, refused, send
+from tests.letters import posted
 from tests.servers import at_once
 
 SIGN_UP, CONFIRM = "/api/v1/auth/signup", "/api/v1/auth/signup/confirm"
@@ -69,6 +70,15 @@ def test_letter_does_and_holds_a_token_for_the_unknown_alone(acme):
     assert not re.findall(r"[\w=-]{100,}", known.body)
     assert PASSWORD not in known.body + unknown.body
     assert token_of(unknown)
+
+
+def test_letters_can_be_followed_without_a_page(acme, nobody):
+    ask(email=KNOWN["email"])
+    ask()
+
+    known, unknown = mail.outbox
+    assert send(nobody, "POST", *posted(unknown)).status_code == 201
+    assert posted(known) == ("/api/v1/auth/password/forgot", {"email": "alice@example.com"})
 
 
 def test_nothing_is_asked_of_the_users_before_the_answer(

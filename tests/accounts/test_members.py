@@ -3,11 +3,12 @@
 import uuid
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import Membership, Session, TotpDevice, User
 from accounts.roles import Role
-from tenancy.models import AuditEvent, Operation
+from tenancy.models import AuditEvent, Operation, Organization
 from tests.conftest import hashed_password
 from tests.http import refused
 from tests.test_isolation import API_ROUTES
@@ -278,6 +279,8 @@ def test_deleted_organization_is_restored_by_its_owner(acme, alice):
     assert alice.delete(ORGANIZATION, {"confirm": "acme"}).status_code == 202
     refused(alice.get(ORGANIZATION), 401, "token_revoked")
     assert "naming" in refused(log_in(), 410, "organization_deleted")["hint"]
+    Organization.objects.filter(pk=acme.id).update(purge_after=timezone.now())
+    assert "hint" not in refused(log_in(), 410, "organization_deleted")
 
     owner = signed_in(log_in(organization="acme"))
     for route in API_ROUTES:

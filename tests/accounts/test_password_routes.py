@@ -15,6 +15,7 @@ from accounts.roles import Role
 from tenancy.models import AuditEvent
 from tests.conftest import PASSWORD
 from tests.http import pointers, refused
+from tests.letters import posted
 from tests.servers import at_once
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -179,6 +180,17 @@ def test_letter_links_to_the_page_of_an_application(acme, nobody, settings):
     nobody.post(FORGOT, {"email": ALICE})
 
     assert re.search(r"^https://app\.example/reset#[0-9a-f]{32}-\S+$", mail.outbox[0].body, re.M)
+
+
+@pytest.mark.parametrize("email", [ALICE, "o'malley$(id)@example.com"])
+def test_letters_can_be_followed_without_a_page(acme, nobody, email):
+    User.objects.filter(email=ALICE).update(email=email)
+    nobody.post(FORGOT, {"email": email})
+
+    path, body = posted(mail.outbox[0])
+    assert pointers(nobody.post(path, body).json()) == ["/new_password"]
+    assert nobody.post(path, body | {"new_password": NEW}).status_code == 204
+    assert posted(mail.outbox[1]) == (FORGOT, {"email": email})
 
 
 # --- Reset --------------------------------------------------------------------------------------

@@ -80,6 +80,18 @@ def test_catalog_that_is_not_migrated_is_a_sentence(command, monkeypatch, mongo)
     assert json.loads(done.text)["error"]["code"] == "catalog_unavailable"
 
 
+def test_catalog_that_is_not_reached_is_told_from_one_that_is_not_ready(monkeypatch, patron):
+    def refuse(*_):
+        raise OperationalError("connection refused")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Organization.objects, "existing", refuse)
+        patched.setattr(connection, "ensure_connection", refuse)
+        done = run("list_organizations")
+
+    assert (done.code, done.failure) == (1, reporting.CATALOG_NOT_REACHED)
+
+
 def test_catalog_that_does_not_answer_is_another_sentence(monkeypatch, patron):
     def refuse(*_):
         raise OperationalError("database is locked")
