@@ -28,6 +28,7 @@ from tenancy.exceptions import (
     PlanLimitReached,
     RevisionConflict,
 )
+from tenancy.idempotency import Attempt
 from tenancy.models import AuditEvent, Operation
 from tenancy.operations import resume_operations
 from tests.conftest import ACTOR
@@ -363,15 +364,14 @@ def test_no_use_that_begins_after_a_revocation_succeeds(acme):
 
 
 def test_repeat_with_the_same_id_makes_a_new_secret_for_the_same_key(acme):
-    key_id = uuid.uuid4()
-    terms = KeyTerms("Robot", "viewer")
-    first = issue_key(acme.id, terms, by=ACTOR, key_id=key_id)
+    attempt, terms = Attempt.without_key(), KeyTerms("Robot", "viewer")
+    first = issue_key(acme.id, terms, by=ACTOR, attempt=attempt)
     assert get_key_holder(first.secret)
 
-    again = issue_key(acme.id, terms, by=ACTOR, key_id=key_id)
+    again = issue_key(acme.id, terms, by=ACTOR, attempt=attempt)
 
-    assert ApiKey.objects.get().pk == again.row.pk == key_id
-    assert get_key_holder(again.secret).key_id == key_id
+    assert ApiKey.objects.get().pk == again.row.pk == attempt.resource
+    assert get_key_holder(again.secret).key_id == attempt.resource
     with pytest.raises(NotAuthenticated):
         get_key_holder(first.secret)
     assert actions(acme) == ["api_key.created", "api_key.rotated"]
@@ -383,7 +383,9 @@ def test_repeat_does_not_revive_a_revoked_key_nor_take_another_s(acme, globex):
 
     for cast in (acme, globex):
         with pytest.raises(AlreadyExists):
-            issue_key(cast.id, KeyTerms("Robot", "viewer"), by=ACTOR, key_id=row.pk)
+            issue_key(
+                cast.id, KeyTerms("Robot", "viewer"), by=ACTOR, attempt=Attempt(None, row.pk)
+            )
 
     row.refresh_from_db()
     assert (row.organization_id, row.role) == (acme.id, "editor")
