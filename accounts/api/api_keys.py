@@ -39,6 +39,7 @@ from tenancy.exceptions import FieldError, NotFound, ValidationFailed
 
 NAME_MAX_CHARACTERS = 100
 WORD_MAX_INPUT = 100
+PATH = "/api/v1/organization/api-keys"
 SCOPES_MAX = 50
 EXPIRES_MAX_DAYS = 3_650
 
@@ -108,7 +109,10 @@ def _moment(value: datetime | None) -> str | None:
 
 def _with_secret(issued: IssuedKey, status: int) -> Response:
     body = represent_key(issued.row) | {"key": issued.secret}
-    return Response(body, status=status, headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store"}
+    if status == 201:
+        headers["Location"] = f"{PATH}/{issued.row.pk}"
+    return Response(body, status=status, headers=headers)
 
 
 @extend_schema(tags=["organization"])
