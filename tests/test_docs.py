@@ -83,10 +83,10 @@ def test_tour_is_one_runnable_script():
     assert tour(Path("README.md")).count("curl ") >= 8
 
 
-def tour(readme: Path) -> str:
-    """Return the shell script of the README's tour."""
+def tour(readme: Path, name: str = "tour") -> str:
+    """Return the shell script of one of the README's tours."""
     text = (ROOT / readme).read_text()
-    marked = re.search(r"<!-- tour -->\n```bash\n(.*?)```\n<!-- /tour -->", text, re.DOTALL)
+    marked = re.search(rf"<!-- {name} -->\n```bash\n(.*?)```\n<!-- /{name} -->", text, re.DOTALL)
     assert marked is not None
     return marked[1]
 

@@ -21,9 +21,9 @@ SERVE = (sys.executable, "manage.py", "serve")
 pytestmark = pytest.mark.xdist_group("service")
 
 
-def walk(port: int) -> str:
-    """Run the tour against a service and return what it prints; any failing line fails."""
-    script = tour(Path("README.md")).replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+def walk(port: int, name: str = "tour") -> str:
+    """Run a tour against a service and return what it prints; any failing line fails."""
+    script = tour(Path("README.md"), name).replace("127.0.0.1:8000", f"127.0.0.1:{port}")
     strict = "set -euo pipefail\n" + script.replace("curl -s", "curl -sS --fail-with-body")
     done = subprocess.run(
         ["bash", "-c", strict], capture_output=True, text=True, timeout=60, check=False
@@ -58,6 +58,9 @@ def test_tour_works_and_again_after_kill_9(home):
     process, port = start(home)
     try:
         assert '"greeting":"good morning"' in walk(port)
+        identity = walk(port, "identity tour")
+        assert "recovery_codes" in identity
+        assert '"code":"two_factor_required"' in identity
         token = keep_a_document(port)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
