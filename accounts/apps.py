@@ -11,4 +11,12 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         """Listen to the life of organizations and keys; say how the document names the token."""
-        from accounts import backends, checks, departures, openapi, pruning, reencryption  # noqa: F401
+        from accounts import (  # noqa: F401
+            backends,
+            checks,
+            departures,
+            ended_invitations,
+            openapi,
+            pruning,
+            reencryption,
+        )

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from accounts.account_letters import tell_of_new_email
+from accounts.ended_invitations import forget_address
 from accounts.exceptions import EmailTaken, LastOwner, PermissionDenied, TokenRevoked
 from accounts.mail import send_later
 from accounts.memberships import existing_memberships, lock_people
@@ -137,7 +138,8 @@ def _delete(user: User, memberships: list[Membership]) -> None:
     list(Session.objects.select_for_update().filter(user=user).order_by("pk").values_list("pk"))
     RefreshToken.objects.filter(session__user=user).delete()
     Session.objects.filter(user=user).delete()
-    Invitation.objects.filter(accepted_by=user).delete()  # they hold the address
+    Invitation.objects.filter(accepted_by=user).delete()  # they hold an address of theirs
+    forget_address(user.email)
     user_id = str(user.pk)
     User.objects.filter(pk=user.pk).delete()
     transaction.on_commit(forget_members)

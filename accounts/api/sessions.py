@@ -46,13 +46,15 @@ def represent_session(session: Session, member: Member) -> dict[str, Any]:
 
 
 class EndedAuthentication(AccessTokenAuthentication):
-    """Nobody, for a token whose session has ended already; what is no token is still refused."""
+    """Nobody, for a token whose session has ended already; all else is refused as elsewhere."""
 
     def authenticate(self, request: Request) -> tuple[Principal, None] | None:
         """Return the principal, or None."""
         try:
             return super().authenticate(request)
         except TokenRevoked:
+            if find_claims(request._request) is None:  # noqa: SLF001
+                raise  # an API key: it has no session that could have ended
             return None
 
 

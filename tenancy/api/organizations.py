@@ -28,7 +28,7 @@ def represent_organization(
     tenant: Tenant, *, collections: Collection[str] | None = None
 ) -> dict[str, Any]:
     """Return an organization as its members see it, with all collections or those given."""
-    address = tenant.address
+    address, seen = tenant.address, tenant.collections if collections is None else collections
     return {
         "id": str(tenant.id),
         "name": tenant.name,
@@ -42,8 +42,8 @@ def represent_organization(
             "namespace": address.namespace,
             "epoch": tenant.epoch,
         },
-        "collections": sorted(tenant.collections if collections is None else collections),
-        "usage": represent_usage(tenant),
+        "collections": sorted(seen),
+        "usage": represent_usage(tenant, collections=seen),
         "limits": represent_limits(tenant),
         "settings": lifecycle.settings_of(tenant.id),
         "two_factor_required": tenant.two_factor_required,
@@ -51,13 +51,18 @@ def represent_organization(
     }
 
 
-def represent_usage(tenant: Tenant) -> dict[str, int]:
-    """Return what an organization uses, as it was counted along: at most about a second old."""
+def represent_usage(tenant: Tenant, *, collections: Collection[str]) -> dict[str, int]:
+    """Return what an organization uses, as it was counted along: at most about a second old.
+
+    Of collections those that whoever asks may know of; documents and bytes are held against the
+    plan and told whole.
+    """
     used = usage.used_by(tenant)
     return {
         "documents": used.documents,
         "bytes": used.bytes,
-        "collections": len(tenant.collections),
+        "collections": len(collections),
+        "members": usage.members_of(tenant),
     }
 
 
@@ -68,6 +73,7 @@ def represent_limits(tenant: Tenant) -> dict[str, int | None]:
         "bytes": tenant.max_bytes,
         "collections": min(tenant.max_collections, settings.TENANCY_MAX_COLLECTIONS),
         "document_bytes": min(tenant.max_document_bytes, settings.TENANCY_MAX_DOCUMENT_BYTES),
+        "members": tenant.max_members,
         "requests_per_minute": tenant.requests_per_minute,
         "burst": tenant.burst,
     }
@@ -81,6 +87,7 @@ class OrganizationViewSet(TenantViewSet):
         "retrieve": "organization.read",
         "usage": "organization.read",
         "partial_update": "organization.update",
+        "change_policy": "policy.manage",  # beside that, if a body asks for it
         "destroy": "organization.delete",
     }
 
@@ -98,18 +105,30 @@ class OrganizationViewSet(TenantViewSet):
     def usage(self, request: Request) -> Response:
         """Return what the organization uses, and what it may."""
         check_parameters(request)
-        return Response(represent_usage(self.tenant) | {"limits": represent_limits(self.tenant)})
+        seen = seen_collections(request, self.tenant.collections)
+        used = represent_usage(self.tenant, collections=seen)
+        return Response(used | {"limits": represent_limits(self.tenant)})
 
     @extend_schema(**schema.PATCH_ORGANIZATION)
     def partial_update(self, request: Request) -> Response:
         """Change the organization; a rename is finished when the answer arrives."""
         check_parameters(request)
         changes = validated(OrganizationChanges, json_body(request))
+        if "two_factor_required" in changes:
+            self._check_declared("change_policy")
         name = changes.pop("name", None)
         lifecycle.change_organization(
             self.tenant.id, lifecycle.Preferences(**changes), by=actor_of(request), name=name
         )
         return Response(self._represent(get_tenant(self.tenant.id, max_age=0)))
+
+    def _check_declared(self, action: str) -> None:
+        """Ask whoever asks for what another action declares, as if it had a route."""
+        own, self.action = self.action, action
+        try:
+            self.check_permissions(self.request)
+        finally:
+            self.action = own
 
     @extend_schema(**schema.DELETE_ORGANIZATION)
     def destroy(self, request: Request) -> Response:
