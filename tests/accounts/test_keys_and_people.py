@@ -1,4 +1,4 @@
-"""What is for people, or for everything, is not for keys: two factors as a policy, the audit log."""
+"""Some things are for people, or for all: two factors as a policy, the audit log; not for keys."""
 
 import pytest
 from rest_framework.test import APIClient
