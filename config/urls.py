@@ -10,12 +10,8 @@ from rest_framework.viewsets import ViewSet
 from accounts.api.api_keys import ApiKeyViewSet
 from accounts.api.auth import AuthViewSet
 from accounts.api.invitations import AcceptanceViewSet, InvitationViewSet, InvitedViewSet
-from accounts.api.legacy import (
-    GetLegacyViewSet,
-    LogInLegacyViewSet,
-    ManageLegacyViewSet,
-    SignUpLegacyViewSet,
-)
+from accounts.api.legacy import GetLegacyViewSet, ManageLegacyViewSet, SignUpLegacyViewSet
+from accounts.api.legacy_login import LogInLegacyViewSet
 from accounts.api.me import MeViewSet
 from accounts.api.members import MemberViewSet
 from accounts.api.organizations import BelongingViewSet, FoundingViewSet, RestoreViewSet

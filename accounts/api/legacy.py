@@ -13,12 +13,11 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema
-from accounts.api.auth import device_of, represent_tokens
+from accounts.api.auth import device_of
 from accounts.api.legacy_input import check_names, read_given
 from accounts.api.serializers import (
     ALIASES,
     Changes,
-    CredentialsWithCode,
     NamedOrganization,
     NewOrganization,
 )
@@ -26,7 +25,6 @@ from accounts.api.signup_keys import by_email
 from accounts.authentication import AccessTokenAuthentication, find_principal, get_signed_in
 from accounts.confirmed_signup import ASKED, CONFIRMED, ask_to_sign_up
 from accounts.exceptions import NotAuthenticated, PermissionDenied, TokenRevoked
-from accounts.login import log_in
 from accounts.models import Membership, User
 from accounts.passwords import check_new_password, hash_password
 from accounts.principals import Principal
@@ -138,36 +136,6 @@ class SignUpLegacyViewSet(LegacyViewSet):
         body = message | represent(organization, signed_in.membership.user.email)
         location = f"/org/get?{urlencode({'organization_name': organization.name})}"
         return Response(body, status=201, headers={"Location": location})
-
-
-@extend_schema(tags=["compatibility"])
-class LogInLegacyViewSet(LegacyViewSet):
-    """POST /admin/login: no token."""
-
-    authentication_classes = []
-    required = {"login": PUBLIC}
-    successor = "/api/v1/auth/login"
-
-    @extend_schema(**schema.LEGACY_LOGIN)
-    def login(self, request: Request) -> Response:
-        """Sign an admin in."""
-        given = read_given(request, query=False, aliases=ALIASES)
-        with given.pointing():
-            form = validated(CredentialsWithCode, given.fields)
-        signed_in = log_in(
-            form["email"], form["password"], organization=None, device=device_of(request),
-            code=form.get("code"),
-        )  # fmt: skip
-        membership = signed_in.membership
-        return Response(
-            {
-                **represent_tokens(signed_in),
-                "admin_id": str(membership.user_id),
-                "organization_id": str(membership.organization_id),
-                "organization_name": membership.organization.name,
-                "email": membership.user.email,
-            }
-        )
 
 
 @extend_schema(tags=["compatibility"])
