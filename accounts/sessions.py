@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts.models import Membership, Session, User
 from accounts.principals import Member, forget_members
+from accounts.signup_answers import forget_signup_answers
 from tenancy.audit import record_event
 from tenancy.models import Organization
 
@@ -60,6 +61,8 @@ def revoke_sessions(*, reason: str = "revoked", but: Session | None = None, **wh
         if name in MEMBER_ATTRIBUTES
     }
     transaction.on_commit(partial(forget_members, **about))
+    if "user_id" in about:
+        forget_signup_answers(about["user_id"])
     return ended
 
 

@@ -166,6 +166,11 @@ def reencrypt_answers() -> int:
     return changed
 
 
+def forget_answers(scope: str) -> None:
+    """Give no answer of a scope again; a repeat is another request from now on."""
+    IdempotencyRecord.objects.filter(scope=scope).exclude(status=None).delete()
+
+
 def forget_records(organization_id: UUID) -> int:
     """Remove what is kept of requests in, or for, an organization. Return how many."""
     its_own = Q(resource=organization_id) | Q(scope__endswith=f"/{organization_id}")

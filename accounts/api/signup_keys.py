@@ -5,8 +5,7 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from accounts.models import normalize_email
-from tenancy.idempotency import keyed_digest
+from accounts.signup_answers import scope_of_signup
 
 
 def by_email(request: Request) -> str | None:
@@ -17,4 +16,4 @@ def by_email(request: Request) -> str | None:
     email = body.get("email", body.get("admin_email"))
     if not isinstance(email, str):
         return None
-    return f"signup:{keyed_digest(normalize_email(email))}"
+    return scope_of_signup(email)
