@@ -36,6 +36,28 @@ def check_room(organization: Organization, address: str) -> None:
             f"There are {used} open invitations. Revoke some, or wait until they are accepted.",
             extra={"limit": OPEN_MAX_INVITATIONS, "used": used, "name": "invitations"},
         )
+    check_seats(organization)
+
+
+def check_seats(organization: Organization, *, but: Invitation | None = None) -> None:
+    """Raise PlanLimitReached if members and open invitations, except one, are all the plan allows.
+
+    Call with the organization's row locked. Who accepts is counted again.
+    """
+    limit = organization.plan.max_members
+    if limit is None:
+        return
+    open_ones = Invitation.objects.filter(
+        organization=organization, **NOT_ENDED, expires_at__gt=timezone.now()
+    )
+    waiting = (open_ones if but is None else open_ones.exclude(pk=but.pk)).count()
+    members = Membership.objects.filter(organization=organization).count()
+    if members + waiting >= limit:
+        raise PlanLimitReached(
+            f"The plan allows {limit:,} members: there are {members:,}, and {waiting:,} open "
+            "invitations.",
+            extra={"limit": limit, "used": members + waiting, "name": "members"},
+        )
 
 
 def check_is_no_member(organization: Organization, address: str) -> None:

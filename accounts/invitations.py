@@ -10,7 +10,7 @@ import secrets
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -25,6 +25,7 @@ from accounts.invitation_limits import (
     check_is_no_member,
     check_letters,
     check_room,
+    check_seats,
     refuse_until,
     taken,
 )
@@ -40,6 +41,7 @@ from tenancy.exceptions import (
     OrganizationDeleted,
     OrganizationSuspended,
 )
+from tenancy.idempotency import Attempt, hold_attempt
 from tenancy.models import Organization, OrganizationStatus
 
 PREFIX = "inv_"
@@ -93,28 +95,28 @@ def get_invitation(organization_id: UUID, invitation_id: UUID) -> Invitation:
     return found
 
 
-def invite(
-    by: Principal, email: str, role: Role, *, invitation_id: UUID | None = None
-) -> Invitation:
+def invite(by: Principal, email: str, role: Role, *, attempt: Attempt | None = None) -> Invitation:
     """Make an invitation and send the letter.
 
-    With the id of a row that is there already, from a call that did not get to its end, the letter
-    is sent again. Raises ValidationFailed, PermissionDenied, AlreadyExists, PlanLimitReached,
-    RateLimited, or what `check_active` raises.
+    `attempt` says its id. Where a row has that already, from an attempt that did not get to its
+    end, the letter is sent again; an attempt that was overtaken by then sends none. Raises
+    ValidationFailed, PermissionDenied, AlreadyExists, PlanLimitReached, RateLimited,
+    IdempotencyInProgress for an overtaken attempt, or what `check_active` raises.
     """
-    address = check_email(email)
+    address, attempt = check_email(email), attempt or Attempt.without_key()
     with transaction.atomic():
         organization = lock_people(by.organization_id)
         check_active(organization)
         check_may_grant(by, role)
-        begun = _find_begun(organization, invitation_id)
+        hold_attempt(attempt)
+        begun = _find_begun(organization, attempt.resource)
         if begun is not None:
             return _finish(begun, by)
         check_room(organization, address)
         _replace_expired(organization, address)
         token = _new_token()
         invitation = _insert(
-            pk=invitation_id or uuid4(), organization=organization, email=address, role=role.value,
+            pk=attempt.resource, organization=organization, email=address, role=role.value,
             **_sent_now(token, by), sent_count=1,
         )  # fmt: skip
         send_invitation(invitation, token)
@@ -137,6 +139,7 @@ def resend(by: Principal, invitation_id: UUID) -> Invitation:
             raise InvitationExpired("The invitation was accepted or revoked. Make a new one.")
         check_is_no_member(organization, invitation.email)
         check_letters(organization, invitation.email)
+        check_seats(organization, but=invitation)
         _renew(invitation, by, pause=RESEND_PAUSE)
     return invitation
 
@@ -226,9 +229,7 @@ def _insert(**fields: Any) -> Invitation:
         ) from error
 
 
-def _find_begun(organization: Organization, invitation_id: UUID | None) -> Invitation | None:
-    if invitation_id is None:
-        return None
+def _find_begun(organization: Organization, invitation_id: UUID) -> Invitation | None:
     return invitations_of(organization.pk).filter(pk=invitation_id).first()
 
 

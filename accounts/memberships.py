@@ -1,5 +1,6 @@
 """Who belongs to which organization: make somebody a member, and find one's memberships."""
 
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -7,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts.exceptions import PermissionDenied
+from accounts.member_counts import forget_member_count
 from accounts.models import Membership, TotpDevice, User
 from accounts.roles import Role
 from tenancy.exceptions import OrganizationDeleted, OrganizationNotFound, PlanLimitReached
@@ -54,6 +56,7 @@ def add_member(user: User, organization: Organization, role: Role) -> Membership
                 f"The plan allows {limit:,} members.",
                 extra={"limit": limit, "used": used, "name": "members"},
             )
+        transaction.on_commit(partial(forget_member_count, organization.pk))
         return Membership.objects.create(user=user, organization=organization, role=role)
 
 
@@ -76,7 +79,10 @@ def choose_membership(user: User, organization: str | None) -> Membership:
     """
     memberships = existing_memberships(user)
     if not memberships.exists():
-        raise PermissionDenied("You are a member of no organization.")
+        raise PermissionDenied(
+            "You are a member of no organization.",
+            hint="Found one: POST /api/v1/auth/signup with the password of your account.",
+        )
     if organization is not None:
         memberships = memberships.filter(_named(organization))
     wanted = list(memberships[:LIST_MAX_MEMBERSHIPS])

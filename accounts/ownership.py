@@ -7,6 +7,7 @@ of two owners who demote each other at once one stays.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -15,6 +16,7 @@ from django.db.models import F
 
 from accounts.exceptions import LastOwner, TokenRevoked
 from accounts.grants import check_may_decide_over, check_may_grant
+from accounts.member_counts import forget_member_count
 from accounts.memberships import add_member, existing_memberships, lock_people, members_of
 from accounts.models import Membership, User
 from accounts.principals import Member, Principal, forget_members
@@ -185,6 +187,7 @@ def _give_role(member: Membership, role: Role) -> None:
 def _remove(organization: Organization, member: Membership, *, by: str, action: str) -> None:
     membership_id, role = str(member.pk), member.role
     member.delete()
+    transaction.on_commit(partial(forget_member_count, organization.pk))
     revoke_sessions(user=member.user_id, organization=organization, reason="member_removed")
     record_event(
         organization, action, by=by,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -10,6 +11,7 @@ from accounts.account_letters import tell_of_new_email
 from accounts.ended_invitations import forget_address
 from accounts.exceptions import EmailTaken, LastOwner, PermissionDenied, TokenRevoked
 from accounts.mail import send_later
+from accounts.member_counts import forget_member_count
 from accounts.memberships import existing_memberships, lock_people
 from accounts.models import Invitation, Membership, RefreshToken, Session, User
 from accounts.ownership import is_only_owner
@@ -49,8 +51,15 @@ def change_email(member: Member, email: str, *, current_password: str) -> None:
     address = check_email(email)
     user = get_account(member)
     check_password_of(user, current_password)
-    if address == user.email:
-        return
+    if address != user.email:
+        replace_email(member, user, address)
+
+
+def replace_email(member: Member, user: User, address: str) -> None:
+    """Put an address in the place of the one that was read with the user. Tell both.
+
+    Raises EmailTaken, or TokenRevoked if the address or the password is another by now.
+    """
     with transaction.atomic():
         with _one_user_for_an_address():
             # The password may have changed while it was being checked.
@@ -144,6 +153,7 @@ def _delete(user: User, memberships: list[Membership]) -> None:
     User.objects.filter(pk=user.pk).delete()
     transaction.on_commit(forget_members)
     for each in sorted(memberships, key=lambda row: str(row.organization_id)):
+        transaction.on_commit(partial(forget_member_count, each.organization_id))
         record_event(
             each.organization, "user.deleted", by=f"user:{user_id}",
             user=user_id, membership=str(each.pk), role=each.role,

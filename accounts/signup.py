@@ -3,30 +3,35 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator, validate_email
 from django.db import IntegrityError, transaction
 
+from accounts import two_factor
 from accounts.account_letters import tell_of_new_email
-from accounts.exceptions import EmailTaken, TokenRevoked
-from accounts.login import SignedIn, sign_in
+from accounts.exceptions import EmailTaken, InvalidCredentials, TokenRevoked
+from accounts.login import SignedIn, check_unchanged, sign_in
 from accounts.memberships import add_member
 from accounts.models import EMAIL_MAX_CHARACTERS, Membership, User, normalize_email
-from accounts.passwords import check_new_password, hash_password, tell_of_new_password
+from accounts.passwords import check_new_password, hash_password, matches, tell_of_new_password
 from accounts.principals import Member
+from accounts.returning import found_again, prove_return
 from accounts.roles import Role
 from accounts.sessions import Device, revoke_sessions
 from accounts.standing import check_still_allowed
+from accounts.throttles import login_attempt
 from tenancy.audit import record_event
-from tenancy.exceptions import AlreadyExists, FieldError, ValidationFailed
+from tenancy.exceptions import AlreadyExists, FieldError, NameTaken, ValidationFailed
+from tenancy.idempotency import Attempt, hold_attempt
 from tenancy.lifecycle import create_organization
 from tenancy.models import Organization
 from tenancy.names import clean_name, slug_of
 
 # From the id of an organization to that of the user who founds it.
 OWNER = "owner"
+CREATED_BEFORE = "The organization was created before, and its owner's account was changed since."
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Account:
     email: str
     password: str = field(repr=False)
     name: str = ""
+    code: str | None = field(default=None, repr=False)
 
 
 def check_email(email: str, *, pointer: str = "/email") -> str:
@@ -63,15 +69,43 @@ class Founding:
 
 
 def sign_up(
-    organization_name: str, account: Account, *, device: Device, organization_id: UUID
+    organization_name: str, account: Account, *, device: Device, attempt: Attempt
 ) -> SignedIn:
     """Create an organization with its owner, and sign the owner in: all of it or nothing.
 
-    Repeated with the same id it makes nothing twice, and signs the same owner in. Raises
-    ValidationFailed, NameTaken or EmailTaken; TenantBusy while somebody else is at it.
+    In another attempt at the same it makes nothing twice, and signs the same owner in, unless they
+    have changed their account meanwhile. Raises ValidationFailed, NameTaken or EmailTaken;
+    TenantBusy while somebody else is at it, or IdempotencyInProgress if overtaken by them.
+
+    The address may be that of an account without any organization, and the password its own: that
+    counts as an attempt to sign in. It raises RateLimited, TwoFactorRequired or TwoFactorInvalid.
     """
     founding = check_sign_up(organization_name, account)
-    return found(founding, device=device, organization_id=organization_id)
+    try:
+        return found(founding, device=device, attempt=attempt, password=account.password)
+    except NameTaken:
+        raise
+    except AlreadyExists as refusal:
+        if User.objects.filter(pk=uuid5(attempt.resource, OWNER)).exists():
+            raise  # made by an earlier attempt at the same
+        try:
+            return _found_again(founding, account, device=device, attempt=attempt)
+        except InvalidCredentials:
+            raise refusal from None
+
+
+def _found_again(
+    founding: Founding, account: Account, *, device: Device, attempt: Attempt
+) -> SignedIn:
+    """Found it for the account that has the address. Raises InvalidCredentials."""
+    with login_attempt(founding.email):
+        returning = prove_return(
+            founding.email, account.password, account.code, founded=attempt.resource
+        )
+        return found_again(
+            returning, founding.organization_name, device=device, attempt=attempt,
+            pointer="/organization_name",
+        )  # fmt: skip
 
 
 def check_sign_up(organization_name: str, account: Account) -> Founding:
@@ -90,34 +124,56 @@ def found(
     founding: Founding,
     *,
     device: Device,
-    organization_id: UUID,
+    attempt: Attempt | None = None,
     pointer: str = "/organization_name",
+    password: str = "",
 ) -> SignedIn:
     """Do what `sign_up` promises with what was checked. Raises NameTaken or EmailTaken.
 
+    `password` is for another attempt, where that of the first may be another one by now.
     Of a name and an address that are both taken the name is told: the address is not looked at.
     """
+    attempt = attempt or Attempt.without_key()
     owner = User(
-        pk=uuid5(organization_id, OWNER), email=founding.email, name=founding.name,
+        pk=uuid5(attempt.resource, OWNER), email=founding.email, name=founding.name,
         password=founding.password_hash,
     )  # fmt: skip
 
     def add_owner(organization: Organization) -> None:
         insert_user(owner)
         add_member(owner, organization, Role.OWNER)
+        hold_attempt(attempt)
 
     organization = create_organization(
         founding.organization_name,
         by=f"user:{owner.pk}",
         on_reserve=add_owner,
         pointer=pointer,
-        organization_id=organization_id,
+        organization_id=attempt.resource,
     )
-    existing = Membership.objects.filter(user=owner, organization=organization)
-    membership = existing.filter(user__is_active=True).first()
-    if membership is None:
-        raise AlreadyExists("The organization was created, and its owner has left it since.")
-    return sign_in(owner, membership, device)
+    membership = _find_unchanged(owner, organization, password)
+    with transaction.atomic():
+        try:
+            check_unchanged(membership.user)
+            two_factor.check_still_proved(membership.user, two_factor.FIRST_METHODS)
+        except InvalidCredentials as error:
+            raise AlreadyExists(CREATED_BEFORE) from error
+        hold_attempt(attempt)
+        return sign_in(membership.user, membership, device)
+
+
+def _find_unchanged(owner: User, organization: Organization, password: str) -> Membership:
+    """Return the owner's membership, if the password still is theirs. Raises AlreadyExists.
+
+    A row with this very hash, which no other has, was made by this call.
+    """
+    rows = Membership.objects.select_related("user", "organization")
+    found = rows.filter(user=owner, organization=organization, user__is_active=True).first()
+    if found is not None and (
+        found.user.password == owner.password or matches(password, found.user)
+    ):
+        return found
+    raise AlreadyExists(CREATED_BEFORE)
 
 
 def insert_user(user: User, *, pointer: str = "/email") -> None:

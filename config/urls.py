@@ -128,6 +128,7 @@ urlpatterns = [
         "api/v1/me", MeViewSet, "me",
         get="retrieve", patch="partial_update", delete="destroy",
     ),
+    _api("api/v1/me/email/confirm", MeViewSet, "confirm-email", post="confirm_email"),
     _api("api/v1/me/organizations", MeViewSet, "my-organizations", get="organizations"),
     _api("api/v1/organization/audit-log", AuditViewSet, "audit-log", get="list"),
     _api("api/v1/operations", OperationViewSet, "operations", get="list"),

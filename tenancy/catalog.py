@@ -41,6 +41,7 @@ class Tenant:
     max_collections: int
     max_documents: int | None
     max_bytes: int | None
+    max_members: int | None
     requests_per_minute: int | None
     burst: int | None
     documents: int
@@ -132,6 +133,7 @@ class _Row(NamedTuple):
     max_collections: int
     max_documents: int | None
     max_bytes: int | None
+    max_members: int | None
     requests_per_minute: int | None
     burst: int | None
     documents: int | None
@@ -153,7 +155,7 @@ _ROWS = (
         "pk", "name", "slug", "status", "region", "created_at", "pause_from", "pause_until",
         "purge_after", "two_factor_required",
         "plan__code", "plan__max_document_bytes", "plan__max_collections", "plan__max_documents",
-        "plan__max_bytes", "plan__requests_per_minute", "plan__burst",
+        "plan__max_bytes", "plan__max_members", "plan__requests_per_minute", "plan__burst",
         "usage__documents", "usage__bytes", "placement__epoch",
         "placement__kind", "placement__namespace", "placement__cluster__alias",
         "placement__cluster__uri_encrypted", "placement__cluster__database", "collections__name",
@@ -174,6 +176,7 @@ def _snapshot(row: _Row, collections: frozenset[str], read_at: float) -> Tenant:
         max_collections=row.max_collections,
         max_documents=row.max_documents,
         max_bytes=row.max_bytes,
+        max_members=row.max_members,
         requests_per_minute=row.requests_per_minute,
         burst=row.burst,
         documents=row.documents or 0,

@@ -9,10 +9,12 @@ import os
 import threading
 from dataclasses import dataclass
 from multiprocessing.util import Finalize
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.dispatch import Signal
 
 from tenancy.catalog import Tenant
 from tenancy.clock import seconds
@@ -20,6 +22,9 @@ from tenancy.exceptions import PlanLimitReached
 from tenancy.models import Organization, Usage
 
 logger = logging.getLogger("tenantry.usage")
+
+# How many members has the organization of `organization_id`? Whoever knows returns the number.
+members_counted = Signal()
 
 FLUSH_SECONDS = 1.0
 # So many organizations in one second are written at once; a catalog that is away for long does
@@ -176,6 +181,12 @@ def used_by(tenant: Tenant) -> Used:
     """Return what an organization uses, as far as this process can know; not below zero."""
     total = Used(tenant.documents, tenant.bytes) + _counter.since(tenant.id, tenant.read_at)
     return Used(max(0, total.documents), max(0, total.bytes))
+
+
+def members_of(tenant: Tenant) -> int:
+    """Return how many members an organization has, by the count of whoever knows them."""
+    counts: list[tuple[Any, Any]] = members_counted.send(sender=None, organization_id=tenant.id)
+    return sum(int(count) for _, count in counts)
 
 
 def assert_room(tenant: Tenant, documents: int, size: int) -> None:

@@ -54,6 +54,7 @@ REQUIRED: dict[str, set[str]] = {
     },
     SIGNED_IN: {
         "get me", "patch me", "delete me", "get my-organizations", "post organizations",
+        "post confirm-email",
         "post leave", "get sessions", "delete session", "post password-change", "get two-factor",
         "post authenticator", "delete authenticator", "post confirm-authenticator",
         "post recovery-codes",

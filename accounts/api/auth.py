@@ -1,7 +1,6 @@
 """Sign up, sign in, and go on with a session."""
 
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -24,6 +23,7 @@ from accounts.signup import Account, sign_up
 from accounts.tokens import access_token_seconds
 from tenancy.api.idempotent import idempotent
 from tenancy.api.requests import check_parameters, json_body, validated
+from tenancy.idempotency import Attempt
 from tenancy.middleware import client_address
 
 
@@ -73,7 +73,7 @@ def represent_sign_in(signed_in: SignedIn) -> dict[str, Any]:
 
 
 def _account(form: dict[str, Any]) -> Account:
-    return Account(form["email"], form["password"], form["name"])
+    return Account(form["email"], form["password"], form["name"], form.get("code"))
 
 
 def _signed_up(signed_in: SignedIn) -> Response:
@@ -95,7 +95,7 @@ class AuthViewSet(ViewSet):
 
     @extend_schema(**schema.SIGN_UP)
     @idempotent(by_email)
-    def signup(self, request: Request, *, resource: UUID) -> Response:
+    def signup(self, request: Request, *, attempt: Attempt) -> Response:
         """Create an organization and its owner, and sign the owner in."""
         check_parameters(request)
         form = validated(SignUp, json_body(request))
@@ -103,7 +103,7 @@ class AuthViewSet(ViewSet):
         if settings.ACCOUNTS_SIGNUP == CONFIRMED:
             ask_to_sign_up(name, account)
             return Response({"message": ASKED}, status=202)
-        signed_in = sign_up(name, account, device=device_of(request), organization_id=resource)
+        signed_in = sign_up(name, account, device=device_of(request), attempt=attempt)
         return _signed_up(signed_in)
 
     @extend_schema(**schema.CONFIRM_SIGN_UP)

@@ -25,6 +25,7 @@ from tenancy.api.pages import page_of_rows
 from tenancy.api.requests import StrictSerializer, check_parameters, json_body, validated
 from tenancy.api.views import TenantViewSet
 from tenancy.exceptions import NotFound
+from tenancy.idempotency import Attempt
 
 PATH = "/api/v1/organization/invitations"
 # What holds a token, or is opened by one, is for nobody else who uses the same browser or proxy.
@@ -84,6 +85,7 @@ class InvitationViewSet(TenantViewSet):
         "destroy": "members.manage",
         "resend": "members.manage",
     }
+    unlimited = frozenset({"destroy"})
 
     @extend_schema(**schema.LIST_INVITATIONS)
     def list(self, request: Request) -> Response:
@@ -95,12 +97,12 @@ class InvitationViewSet(TenantViewSet):
 
     @extend_schema(**schema.INVITE)
     @idempotent()
-    def create(self, request: Request, *, resource: UUID) -> Response:
+    def create(self, request: Request, *, attempt: Attempt) -> Response:
         """Make an invitation and send the letter."""
         check_parameters(request)
         form = validated(NewInvitation, json_body(request))
         role = Role(form["role"])
-        invitation = invite(self._principal(request), form["email"], role, invitation_id=resource)
+        invitation = invite(self._principal(request), form["email"], role, attempt=attempt)
         location = {"Location": f"{PATH}/{invitation.pk}"}
         return Response(represent_invitation(invitation), status=201, headers=location)
 

@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -33,7 +32,7 @@ from accounts.signup import Account, AccountChange, check_email, sign_up
 from tenancy import lifecycle
 from tenancy.access import check_served
 from tenancy.api.idempotent import idempotent
-from tenancy.api.json import JsonParser
+from tenancy.api.json import BODY_MAX_BYTES, JsonParser
 from tenancy.api.requests import validated
 from tenancy.catalog import Tenant, find_organization
 from tenancy.exceptions import (
@@ -42,9 +41,11 @@ from tenancy.exceptions import (
     InvalidName,
     NameTaken,
     OrganizationNotFound,
+    PayloadTooLarge,
     TenancyError,
     ValidationFailed,
 )
+from tenancy.idempotency import Attempt
 from tenancy.models import Organization, OrganizationStatus
 from tenancy.names import MAIN, clean_name, physical_collection, slug_of
 
@@ -72,6 +73,13 @@ class LegacyViewSet(ViewSet):
     problem_status: ClassVar[dict[type[Exception], int]] = {AlreadyExists: 400, NameTaken: 400}
     required: ClassVar[dict[str, str]] = {}
     successor = "/api/v1/organization"
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse a body that is larger than any of JSON may be, before it is read."""
+        super().initial(request, *args, **kwargs)
+        length = str(request.META.get("CONTENT_LENGTH") or "")
+        if length.isdecimal() and int(length) > BODY_MAX_BYTES:
+            raise PayloadTooLarge(f"The body is larger than {BODY_MAX_BYTES:,} bytes.")
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any
@@ -121,16 +129,17 @@ class SignUpLegacyViewSet(LegacyViewSet):
 
     @extend_schema(**schema.LEGACY_CREATE)
     @idempotent(by_email)
-    def create(self, request: Request, *, resource: UUID) -> Response:
+    def create(self, request: Request, *, attempt: Attempt) -> Response:
         """Create an organization and its admin."""
         given = read_given(request, query=False, aliases=ALIASES)
         with given.pointing():
             form = validated(NewOrganization, given.fields)
-            name, account = form["organization_name"], Account(form["email"], form["password"])
+            name = form["organization_name"]
+            account = Account(form["email"], form["password"], code=form.get("code"))
             if settings.ACCOUNTS_SIGNUP == CONFIRMED:
                 ask_to_sign_up(name, account)
                 return Response({"message": ASKED}, status=202)
-            signed_in = sign_up(name, account, device=device_of(request), organization_id=resource)
+            signed_in = sign_up(name, account, device=device_of(request), attempt=attempt)
         organization = signed_in.membership.organization
         message = {"message": f"Organization '{organization.name}' created successfully"}
         body = message | represent(organization, signed_in.membership.user.email)
@@ -160,6 +169,7 @@ class GetLegacyViewSet(LegacyViewSet):
             member is not None
             and member.organization_id == organization.pk
             and member.may("members.read")
+            and not member.lacks_second_factor
         )
         return Response(represent(organization, _admin_email(organization) if is_own else None))
 

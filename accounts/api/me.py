@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,8 +10,11 @@ from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema_members as schema
 from accounts.api.auth import represent_membership, represent_user
+from accounts.api.serializers import ConfirmSignUp
 from accounts.api.serializers_members import AccountDeletion, ProfileChanges
 from accounts.authentication import get_signed_in
+from accounts.confirmed_signup import CONFIRMED
+from accounts.email_changes import ASKED, ask_to_change_email, confirm_email
 from accounts.memberships import existing_memberships
 from accounts.models import Membership, TotpDevice
 from accounts.principals import Member
@@ -24,7 +28,9 @@ from tenancy.api.requests import check_parameters, json_body, validated
 class MeViewSet(ViewSet):
     """Whoever is signed in."""
 
-    required = dict.fromkeys(("retrieve", "partial_update", "destroy", "organizations"), SIGNED_IN)
+    required = dict.fromkeys(
+        ("retrieve", "partial_update", "destroy", "organizations", "confirm_email"), SIGNED_IN
+    )
 
     @extend_schema(**schema.GET_ME)
     def retrieve(self, request: Request) -> Response:
@@ -38,10 +44,28 @@ class MeViewSet(ViewSet):
         check_parameters(request)
         form = validated(ProfileChanges, json_body(request))
         member = get_signed_in(request)
-        if "email" in form:
-            change_email(member, form["email"], current_password=form["current_password"])
+        is_asked = "email" in form and self._change_email(member, form)
         if "name" in form:
             change_name(member, form["name"])
+        if is_asked:
+            return Response({"message": ASKED}, status=202)
+        return Response(represent_account(member))
+
+    def _change_email(self, member: Member, form: dict[str, Any]) -> bool:
+        """Change one's address; return whether that waits for a letter to be answered."""
+        email, password = form["email"], form["current_password"]
+        if settings.ACCOUNTS_SIGNUP == CONFIRMED:
+            return ask_to_change_email(member, email, current_password=password)
+        change_email(member, email, current_password=password)
+        return False
+
+    @extend_schema(**schema.CONFIRM_EMAIL)
+    def confirm_email(self, request: Request) -> Response:
+        """Change one's address, by the token of the letter to it; one's other sessions end."""
+        check_parameters(request)
+        form = validated(ConfirmSignUp, json_body(request))
+        member = get_signed_in(request)
+        confirm_email(member, form["token"])
         return Response(represent_account(member))
 
     @extend_schema(**schema.DELETE_ME)

@@ -42,6 +42,10 @@ _SIGNED_IN = _object(
 
 SIGN_UP: dict[str, Any] = {
     "summary": "Create an organization and its owner",
+    "description": (
+        "An account that belongs to no organization any more founds one with its own address and "
+        "password."
+    ),
     "auth": [],
     "parameters": [IDEMPOTENCY_KEY],
     "request": _json(
@@ -53,9 +57,10 @@ SIGN_UP: dict[str, Any] = {
             email=_TEXT,
             password=_TEXT,
             name=_TEXT,
+            code=_TEXT | {"description": "For an account with an authenticator."},
         )
     ),
-    "responses": answers(400, 409, 415, 422, 429, 503, s201=_SIGNED_IN, s202=MESSAGE),
+    "responses": answers(400, 401, 409, 415, 422, 429, 503, s201=_SIGNED_IN, s202=MESSAGE),
 }
 CONFIRM_SIGN_UP: dict[str, Any] = {
     "summary": "Create an organization and its owner, by the token of a letter",
@@ -140,10 +145,10 @@ LEGACY_CREATE: dict[str, Any] = {
     "auth": [],
     "parameters": [IDEMPOTENCY_KEY],
     "request": _json_or_form(
-        _object("organization_name", organization_name=_TEXT, **_ACCOUNT)
+        _object("organization_name", organization_name=_TEXT, code=_TEXT, **_ACCOUNT)
         | _either(("email", "admin_email"), ("password", "admin_password"))
     ),
-    "responses": answers(400, 409, 415, 422, 429, 503, s201=_LEGACY, s202=MESSAGE),
+    "responses": answers(400, 401, 409, 415, 422, 429, 503, s201=_LEGACY, s202=MESSAGE),
 }
 LEGACY_GET: dict[str, Any] = {
     "summary": "Read an organization",

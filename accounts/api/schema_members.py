@@ -4,6 +4,7 @@ from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 
+from accounts.api.schema_passwords import MESSAGE
 from accounts.roles import Role
 from tenancy.api.idempotent import PARAMETER as IDEMPOTENCY_KEY
 from tenancy.api.schema import answers, delete_body, page_of, query
@@ -109,6 +110,10 @@ GET_ME: dict[str, Any] = {
 }
 PATCH_ME: dict[str, Any] = {
     "summary": "Change one's name or address",
+    "description": (
+        "Where `ACCOUNTS_SIGNUP` is `confirmed` a new address is answered with 202, whether or not "
+        "somebody has it: a letter goes there, with a token for POST /me/email/confirm."
+    ),
     "request": _json(
         _object(
             name=_TEXT,
@@ -116,7 +121,16 @@ PATCH_ME: dict[str, Any] = {
             current_password=_PASSWORD,
         )
     ),
-    "responses": answers(400, 401, 403, 409, 415, 422, s200=ACCOUNT),
+    "responses": answers(400, 401, 403, 409, 415, 422, s200=ACCOUNT, s202=MESSAGE),
+}
+CONFIRM_EMAIL: dict[str, Any] = {
+    "summary": "Change one's address, by the token of a letter",
+    "description": (
+        "The other sessions end. A token that is not valid, too old, used or from before a change "
+        "of the password is a 422 that points at `/token`."
+    ),
+    "request": _json(_object("token", token=_TEXT)),
+    "responses": answers(400, 401, 403, 415, 422, s200=ACCOUNT),
 }
 DELETE_ME: dict[str, Any] = {
     "summary": "Remove one's account",

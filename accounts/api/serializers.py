@@ -43,10 +43,11 @@ class SignUp(StrictSerializer):
     email = TextField(max_length=TEXT_MAX_INPUT)
     password = SecretField()
     name = TextField(max_length=100, required=False, default="", allow_blank=True)
+    code = TextField(max_length=CODE_MAX_INPUT, required=False)
 
 
 class ConfirmSignUp(StrictSerializer):
-    """What POST /auth/signup/confirm takes."""
+    """What POST /auth/signup/confirm and POST /me/email/confirm take."""
 
     token = TextField(max_length=TOKEN_MAX_INPUT)
 
@@ -75,12 +76,12 @@ class Credentials(serializers.Serializer[Any]):
 
 
 class CredentialsWithCode(Credentials):
-    """What POST /admin/login takes."""
+    """What POST /admin/login takes; with a code for who has an authenticator."""
 
     code = TextField(max_length=CODE_MAX_INPUT, required=False)
 
 
-class NewOrganization(Credentials):
+class NewOrganization(CredentialsWithCode):
     """What POST /org/create takes."""
 
     organization_name = NameField()

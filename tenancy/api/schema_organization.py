@@ -9,10 +9,10 @@ from tenancy.models import OperationStatus
 
 _NUMBER = {"type": "integer"}
 _LIMIT = {"type": ["integer", "null"]}
-_USED = {"documents": 1204, "bytes": 318042, "collections": 3}
+_USED = {"documents": 1204, "bytes": 318042, "collections": 3, "members": 12}
 _ALLOWED = {
     "documents": 100000, "bytes": None, "collections": 100, "document_bytes": 1048576,
-    "requests_per_minute": 600, "burst": 50,
+    "members": 50, "requests_per_minute": 600, "burst": 50,
 }  # fmt: skip
 _LIMITS: dict[str, Any] = {
     "type": "object",
@@ -22,7 +22,7 @@ _LIMITS: dict[str, Any] = {
 }
 _USAGE: dict[str, Any] = {
     "type": "object",
-    "description": "Counted along with writes; at most about a second old.",
+    "description": "Counted along with writes; at most about a second old, members a few.",
     "properties": dict.fromkeys(_USED, _NUMBER),
     "example": _USED,
 }

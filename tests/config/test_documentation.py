@@ -54,7 +54,9 @@ def test_update_is_described_with_every_name_that_it_takes(document):
 
 
 def test_create_and_login_are_described_with_the_names_of_the_account(document):
-    assert fields_of(body_of(document, "post", "/org/create")) == {"organization_name", *ACCOUNT}
+    assert fields_of(body_of(document, "post", "/org/create")) == {
+        "organization_name", "code", *ACCOUNT,
+    }  # fmt: skip
     assert fields_of(body_of(document, "post", "/admin/login")) == {"code", *ACCOUNT}
 
 

@@ -47,6 +47,7 @@ def warm(settings, commands, alice):
     settings.TENANCY_CATALOG_TTL = settings.ACCOUNTS_ROW_TTL = 60
     assert send(alice, "PUT", document_url("ada"), {"n": 1}).status_code == 201
     assert alice.get(document_url("ada")).status_code == 200
+    assert alice.get("/api/v1/organization/usage").json()["members"] == 3
     commands.clear()
     return alice
 
@@ -83,10 +84,11 @@ def test_the_listener_sees_the_product_s_commands(warm, commands):
         (lambda client: send(client, "PATCH", document_url("ada"), {}), 200, ["find", "update"]),
         (lambda client: client.delete(document_url("ada")), 204, ["findAndModify"]),
         (lambda client: client.get("/api/v1/collections"), 200, []),
+        (lambda client: client.get("/api/v1/organization/usage"), 200, []),
     ],
     ids=[
         *["get", "get-304", "list", "post", "put", "put-if-match", "put-if-none-match"],
-        *["patch", "delete", "collections"],
+        *["patch", "delete", "collections", "usage"],
     ],
 )
 def test_steady_state_asks_the_catalog_nothing_and_mongodb_little(

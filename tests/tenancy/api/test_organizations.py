@@ -74,10 +74,10 @@ def test_get_answers_with_the_contract(naming, acme, vera):
             "epoch": 1,
         },
         "collections": ["main"],
-        "usage": {"documents": 0, "bytes": 0, "collections": 1},
+        "usage": {"documents": 0, "bytes": 0, "collections": 1, "members": 3},
         "limits": {
             "documents": None, "bytes": None, "collections": 100, "document_bytes": 1_048_576,
-            "requests_per_minute": None, "burst": None,
+            "members": None, "requests_per_minute": None, "burst": None,
         },
         "settings": {},
         "two_factor_required": False,
