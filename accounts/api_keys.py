@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -31,6 +31,7 @@ from accounts.principals import Principal
 from accounts.standing import check_still_allowed
 from tenancy.audit import record_event
 from tenancy.exceptions import AlreadyExists, NotFound, PlanLimitReached, RevisionConflict
+from tenancy.idempotency import Attempt, hold_attempt
 from tenancy.lifecycle.states import lock_organization
 from tenancy.models import Organization, OrganizationStatus
 
@@ -74,24 +75,28 @@ def keys_of(organization_id: UUID) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(organization=organization_id)
 
 
-def create_key(principal: Principal, terms: KeyTerms, *, key_id: UUID | None = None) -> IssuedKey:
+def create_key(
+    principal: Principal, terms: KeyTerms, *, attempt: Attempt | None = None
+) -> IssuedKey:
     """Make a key of the principal's organization; see `issue_key`. Raises PermissionDenied, too."""
     check_grant(principal, check_role(terms.role))
     with transaction.atomic():
         lock_organization(principal.organization_id, OrganizationStatus.ACTIVE)
         check_still_allowed(principal, "keys.manage")
-        return issue_key(principal.organization_id, terms, by=principal.actor, key_id=key_id)
+        return issue_key(principal.organization_id, terms, by=principal.actor, attempt=attempt)
 
 
 def issue_key(
-    organization_id: UUID, terms: KeyTerms, *, by: str, key_id: UUID | None = None
+    organization_id: UUID, terms: KeyTerms, *, by: str, attempt: Attempt | None = None
 ) -> IssuedKey:
     """Make a key. Raises ValidationFailed or PlanLimitReached.
 
-    Whoever does not know whether it happened, and has no answer, may repeat it with the same
-    `key_id`: that makes a new secret for the same key.
+    `attempt` says its id. Whoever does not know whether it happened, and has no answer, may repeat
+    it in another attempt at the same: that makes a new secret for the same key. An attempt that was
+    overtaken by then makes none: IdempotencyInProgress.
     """
-    key_id = key_id or uuid4()
+    attempt = attempt or Attempt.without_key()
+    key_id = attempt.resource
     secret = key_tokens.make_key(key_id)
     row = ApiKey(
         pk=key_id,
@@ -105,6 +110,7 @@ def issue_key(
     )
     with transaction.atomic():
         row.organization = lock_organization(organization_id, OrganizationStatus.ACTIVE)
+        hold_attempt(attempt)
         if ApiKey.objects.filter(pk=key_id).exists():
             return IssuedKey(_issue_again(row, by=by), secret)
         _check_room(organization_id)

@@ -36,6 +36,7 @@ from tenancy.api.requests import StrictSerializer, check_parameters, json_body, 
 from tenancy.api.serializers import ExactIntegerField
 from tenancy.api.views import TenantViewSet
 from tenancy.exceptions import FieldError, NotFound, ValidationFailed
+from tenancy.idempotency import Attempt
 
 NAME_MAX_CHARACTERS = 100
 WORD_MAX_INPUT = 100
@@ -126,6 +127,7 @@ class ApiKeyViewSet(TenantViewSet):
         "destroy": "keys.manage",
         "rotate": "keys.manage",
     }
+    unlimited = frozenset({"list", "destroy"})
 
     @extend_schema(**schema.LIST_KEYS)
     def list(self, request: Request) -> Response:
@@ -137,11 +139,11 @@ class ApiKeyViewSet(TenantViewSet):
 
     @extend_schema(**schema.CREATE_KEY)
     @idempotent()
-    def create(self, request: Request, *, resource: UUID) -> Response:
+    def create(self, request: Request, *, attempt: Attempt) -> Response:
         """Make a key. This answer is the only one that shows its secret."""
         check_parameters(request)
         terms = _terms(validated(NewKey, json_body(request)))
-        return _with_secret(create_key(self._principal, terms, key_id=resource), 201)
+        return _with_secret(create_key(self._principal, terms, attempt=attempt), 201)
 
     @extend_schema(**schema.CHANGE_KEY)
     def partial_update(self, request: Request, key_id: str) -> Response:

@@ -14,6 +14,7 @@ from accounts.key_terms import scopes_of
 from accounts.models import ApiKey, Invitation, Membership, User
 from accounts.principals import KeyHolder
 from accounts.roles import Role
+from tenancy.idempotency import Attempt
 from tenancy.models import AuditEvent
 from tests.conftest import ACTOR
 from tests.http import pointers, refused, send
@@ -247,17 +248,17 @@ def test_invitations_of_a_day_are_bounded_whatever_is_revoked(alice, monkeypatch
 
 
 def test_a_call_that_is_repeated_with_its_id_finds_the_row(acme, alice):
-    by, key = principal_of(acme, "alice"), "0190b3a0-0000-7000-8000-000000000001"
+    by, attempt = principal_of(acme, "alice"), Attempt.without_key()
 
-    first = invite(by, MARY, Role.EDITOR, invitation_id=key)
+    first = invite(by, MARY, Role.EDITOR, attempt=attempt)
     old = last_token()
-    second = invite(by, MARY, Role.EDITOR, invitation_id=key)
+    second = invite(by, MARY, Role.EDITOR, attempt=attempt)
 
-    assert str(first.pk) == str(second.pk) == key
+    assert first.pk == second.pk == attempt.resource
     assert Invitation.objects.get().sent_count == len(letters()) == 2
     assert last_token() != old
     assert accept(last_token(), password=NEW_PASSWORD).status_code == 201
-    assert invite(by, MARY, Role.EDITOR, invitation_id=key).accepted_at is not None
+    assert invite(by, MARY, Role.EDITOR, attempt=attempt).accepted_at is not None
     assert len(letters()) == 2
 
 
