@@ -191,7 +191,7 @@ def reset_two_factor(user: User, *, by: str) -> bool:
 
 def _lock(user: User) -> None:
     """Hold the user's row: a sign-in that is about to end looks at the second factor under it."""
-    User.objects.select_for_update().filter(pk=user.pk).first()
+    User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
 
 
 def _confirm(device: TotpDevice) -> None:

@@ -90,7 +90,7 @@ def _record_refusal(user: User | None) -> None:
 
 def check_unchanged(user: User) -> None:
     """Raise unless the password still is the one that was checked: that took its time."""
-    same = User.objects.select_for_update().filter(
+    same = User.objects.select_for_update(no_key=True).filter(
         pk=user.pk, password=user.password, is_active=True
     )
     if same.first() is None:

@@ -42,7 +42,7 @@ def promote_user(email: str, *, superuser: bool, by: str) -> User:
 
 def get_user(email: str, *, lock: bool = False) -> User:
     """Return the user with an address, in any spelling. Raises ValidationFailed or NotFound."""
-    rows = User.objects.select_for_update() if lock else User.objects.all()
+    rows = User.objects.select_for_update(no_key=True) if lock else User.objects.all()
     user = rows.filter(email=check_email(email)).first()
     if user is None:
         raise NotFound("There is no user with this e-mail address.")

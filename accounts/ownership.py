@@ -126,7 +126,11 @@ def found_organization(
     """
 
     def add_owner(organization: Organization) -> None:
-        user = User.objects.select_for_update().filter(pk=member.user_id, is_active=True).first()
+        user = (
+            User.objects.select_for_update(no_key=True)
+            .filter(pk=member.user_id, is_active=True)
+            .first()
+        )
         if user is None:
             raise TokenRevoked
         check_still_allowed(member)

@@ -57,7 +57,9 @@ def rotate(session: Session, token: str) -> Issued:
     Raises TokenRevoked if the token lapsed meanwhile.
     """
     now, salt = timezone.now(), secrets.token_hex(SECRET_BYTES)
-    still_open = Session.objects.select_for_update().filter(pk=session.pk, revoked_at=None)
+    still_open = Session.objects.select_for_update(no_key=True).filter(
+        pk=session.pk, revoked_at=None
+    )
     if still_open.first() is None:
         raise TokenRevoked
     # Of columns of this row alone: a condition on another table would be a subquery, which

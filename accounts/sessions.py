@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.models import Membership, Session, User
 from accounts.principals import Member, forget_members
 from accounts.signup_answers import forget_signup_answers
+from accounts.tokens import Claims
 from tenancy.audit import record_event
 from tenancy.models import Organization
 
@@ -88,6 +89,16 @@ def end_sessions(member: Member, **which: Any) -> int:
             organization = Organization.objects.get(pk=member.organization_id)
             record_event(organization, "session.ended", by=member.actor, sessions=ended)
     return ended
+
+
+def end_own_session(claims: Claims) -> None:
+    """End the session that a token is of, though the token does not hold any more."""
+    with transaction.atomic():
+        own = Session.objects.filter(pk=claims.session_id, user=claims.user_id)
+        session = own.select_related("organization").first()
+        if session is not None and revoke_sessions(pk=session.pk, reason="logout"):
+            by = f"user:{claims.user_id}"
+            record_event(session.organization, "session.ended", by=by, sessions=1)
 
 
 def revoke_with_trace(chosen: QuerySet[Session], *, by: str) -> int:

@@ -20,7 +20,7 @@ from accounts.exceptions import NotAuthenticated, TokenRevoked
 from accounts.models import Session
 from accounts.principals import Member, Principal
 from accounts.roles import PUBLIC, SIGNED_IN
-from accounts.sessions import end_sessions, open_sessions_of
+from accounts.sessions import end_own_session, end_sessions, open_sessions_of
 from tenancy.api.requests import check_parameters
 from tenancy.exceptions import NotFound
 
@@ -67,11 +67,14 @@ class LogoutViewSet(ViewSet):
 
     @extend_schema(**schema.LOG_OUT)
     def logout(self, request: Request) -> Response:
-        """End this session."""
+        """End this session, also by a token of it that a change of role has ended."""
         check_parameters(request)
         member = self._member(request)
+        claims = find_claims(request._request)  # noqa: SLF001
         if member is not None:
             end_sessions(member, pk=member.session_id)
+        elif claims is not None:
+            end_own_session(claims)
         return Response(status=204)
 
     @extend_schema(**schema.LOG_OUT_ALL)

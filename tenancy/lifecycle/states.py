@@ -26,7 +26,9 @@ _REFUSALS: dict[str, type[TenancyError]] = {
 
 def lock_organization(organization_id: UUID, *allowed: OrganizationStatus) -> Organization:
     """Return the row, locked until the transaction ends, if its status is an allowed one."""
-    rows = Organization.objects.select_for_update(of=("self",)).select_related("placement__cluster")
+    rows = Organization.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "placement__cluster"
+    )
     organization = rows.filter(pk=organization_id).first()
     if organization is None:
         raise OrganizationNotFound

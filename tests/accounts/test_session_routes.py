@@ -149,3 +149,15 @@ def test_long_agents_are_cut(acme):
     client, _ = sign_in("alice", agent="x" * 5_000)
 
     assert client.get(SESSIONS).json()["data"][0]["device"] == "x" * 200
+
+
+def test_logout_ends_the_session_though_a_change_of_role_has_ended_the_token(acme):
+    client, answer = sign_in("bob")
+    Membership.objects.filter(user=acme.users["bob"]).update(epoch=2)
+    forget_members()
+    refused(client.get(ORGANIZATION), 401, "token_revoked")
+
+    assert client.post(LOG_OUT).status_code == 204
+
+    again = client.post("/api/v1/auth/refresh", {"refresh_token": answer["refresh_token"]})
+    refused(again, 401, "token_revoked")
