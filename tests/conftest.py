@@ -59,6 +59,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the tests of whole services first: they take longest, and nobody should wait for them."""
+    items.sort(key=lambda item: Path(item.fspath).parent != Path(__file__).parent)
     if config.getoption("--mongo") == "mock":
         reason = pytest.mark.skip(reason="--mongo=mock: the fake has not what this needs")
         for item in items:

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -78,3 +79,25 @@ def _forget_use() -> None:
         sys.modules["tenancy.usage"].forget_changes()
     if "accounts.last_used" in sys.modules:
         sys.modules["accounts.last_used"].forget_uses()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the tests of a file that share a stage (marked `xdist_group`) to one worker.
+
+    xdist itself puts the mark into the test's id, which this pytest does not let it change.
+    """
+    from xdist.scheduler import LoadGroupScheduling
+
+    class Stages(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if _shares_stage(config.rootpath / file) else nodeid
+
+    return Stages(config, log)
+
+
+@cache
+def _shares_stage(file: Path) -> bool:
+    text = file.read_text()
+    return "pytest.mark.xdist_group" in text and 'scope="module"' in text

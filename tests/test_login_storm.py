@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import login_storm
 
-pytestmark = [pytest.mark.needs_mongod, pytest.mark.once]
+pytestmark = [pytest.mark.xdist_group("storm"), pytest.mark.needs_mongod, pytest.mark.once]
 
 
 @pytest.fixture(scope="module")
