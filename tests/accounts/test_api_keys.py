@@ -383,9 +383,7 @@ def test_repeat_does_not_revive_a_revoked_key_nor_take_another_s(acme, globex):
 
     for cast in (acme, globex):
         with pytest.raises(AlreadyExists):
-            issue_key(
-                cast.id, KeyTerms("Robot", "viewer"), by=ACTOR, attempt=Attempt(None, row.pk)
-            )
+            issue_key(cast.id, KeyTerms("Robot", "viewer"), by=ACTOR, attempt=Attempt(None, row.pk))
 
     row.refresh_from_db()
     assert (row.organization_id, row.role) == (acme.id, "editor")
