@@ -105,6 +105,15 @@ def represent(organization: Organization, admin_email: str | None = None) -> dic
     return fields | {"organization": dict(fields)}
 
 
+def _checked_email(text: str, user: User) -> str:
+    """Return a user's new address. Where addresses are proved by letter this is not the way."""
+    email = check_email(text)
+    if settings.ACCOUNTS_SIGNUP == CONFIRMED and email != user.email:
+        message = "An address is proved by a letter here: use PATCH /api/v1/me."
+        raise ValidationFailed(message, errors=[FieldError("/email", "unproved", message)])
+    return email
+
+
 def _slug(name: str) -> str | None:
     try:
         return slug_of(clean_name(name))
@@ -249,7 +258,7 @@ class ManageLegacyViewSet(LegacyViewSet):
         user = User.objects.filter(pk=member.user_id).first()
         if user is None:
             raise TokenRevoked  # gone since this process last read the rows
-        email = check_email(form["email"]) if "email" in form else None
+        email = _checked_email(form["email"], user) if "email" in form else None
         if "password" not in form:
             return AccountChange(user, email, None, member)
         check_new_password(form["password"], email=email or user.email)

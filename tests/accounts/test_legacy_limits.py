@@ -29,3 +29,13 @@ def test_member_without_the_factor_that_is_asked_for_is_told_no_address(acme, ve
     answer = vera.get(path)
     assert answer.status_code == 200
     assert "admin_email" not in answer.json()
+
+
+@pytest.mark.parametrize("email", ["bob@example.com", "nobody-knows@example.com"])
+def test_address_is_not_changed_the_old_way_where_letters_prove_it(acme, alice, settings, email):
+    settings.ACCOUNTS_SIGNUP = "confirmed"
+
+    problem = refused(alice.put("/org/update", {"email": email}), 422, "validation_failed")
+
+    assert [error["pointer"] for error in problem["errors"]] == ["/email"]
+    assert alice.put("/org/update", {"email": "Alice@example.com"}).status_code == 200
