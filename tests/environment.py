@@ -2,6 +2,7 @@
 
 Loaded by `-p`, before Django reads its settings. With xdist two mongods, started by the controller,
 serve all workers; each has a database of its own. The second one is for tests of two clusters.
+`TEST_REDIS` names a Redis in which limits are counted while the tests run.
 """
 
 import os
@@ -36,6 +37,14 @@ if not WORKER:
     os.environ.pop(SECOND_URI, None)
 os.environ["TENANTRY_HOME"] = str(_home)
 os.environ["RATE_LIMITS"] = "off"  # a test that is about them switches them on
+if "TEST_REDIS" in os.environ:  # everything is counted there, and nothing refused
+    os.environ |= {"REDIS_URL": os.environ["TEST_REDIS"], "RATE_LIMITS": "on"}
+    os.environ |= dict.fromkeys(
+        ("LIMIT_LOGIN_ADDRESS", "LIMIT_LOGIN_ACCOUNT", "LIMIT_LOGIN_PAIR", "LIMIT_SIGNUP_ADDRESS",
+         "LIMIT_TWO_FACTOR_ACCOUNT", "LIMIT_FORGOT_ADDRESS", "LIMIT_FORGOT_ACCOUNT",
+         "LIMIT_REFRESH_ADDRESS", "LIMIT_INVITATION_ADDRESS"),
+        "1000000/minute",
+    )  # fmt: skip
 os.environ["TENANCY_DATABASE"] = f"tenantry_test_{WORKER or 'main'}"
 
 
