@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,28 @@ def make_deployment(
         **environment,
     }
     deployment = Deployment(variables, client[database])
-    if template is not None:
-        shutil.copy(template, home / "catalog.sqlite3")
+    if "DATABASE_URL" in environment:
+        _migrate(deployment)
     else:
-        done = deployment.manage("migrate", "--verbosity=0")
-        assert done.returncode == 0, done.stderr
+        shutil.copy(template or _migrated_catalog(deployment), home / "catalog.sqlite3")
     return deployment
+
+
+def _migrate(deployment: Deployment) -> None:
+    done = deployment.manage("migrate", "--verbosity=0")
+    assert done.returncode == 0, done.stderr
+
+
+def _migrated_catalog(deployment: Deployment) -> Path:
+    """Return a catalog that was migrated and nothing else: made once in this test process."""
+    if not _migrated:
+        folder = Path(tempfile.mkdtemp(dir=settings.TENANTRY_HOME))
+        catalog = folder / "catalog.sqlite3"
+        _migrate(replace(deployment, environment=deployment.environment | {
+            "TENANTRY_HOME": str(folder), "DATABASE_URL": f"sqlite:///{catalog}",
+        }))  # fmt: skip
+        _migrated.append(catalog)
+    return _migrated[0]
+
+
+_migrated: list[Path] = []

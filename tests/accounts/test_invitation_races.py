@@ -7,7 +7,7 @@ import pytest
 from tests.processes import make_deployment
 from tests.test_refresh_races import postgres  # noqa: F401 -- a fixture
 
-ROUNDS = 6
+ROUNDS = 4
 
 
 def race(home, client, **environment):
