@@ -31,6 +31,7 @@ from tenancy.models import Cluster, Organization, Plan
 from tenancy.names import OWN_DATABASE, PlacementAddress, namespace_of_id
 from tests.environment import SECOND_URI
 from tests.places import CAST, PLACES, Behind, Place, Stored, clear_database
+from tests.shortcuts import shortcuts
 
 PASSWORD = "correct horse 9 battery"
 ACTOR = "command:test"
@@ -77,6 +78,12 @@ def make_fake_client() -> Any:
             return super().get_database(name)
 
     return FakeClient()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def once_for_all() -> Iterator[None]:
+    with shortcuts():
+        yield
 
 
 @pytest.fixture(autouse=True)
