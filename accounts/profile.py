@@ -1,15 +1,13 @@
 """One's own account: change it, or end it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from accounts.account_letters import tell_of_new_email
 from accounts.ended_invitations import forget_address
-from accounts.exceptions import EmailTaken, LastOwner, PermissionDenied, TokenRevoked
+from accounts.exceptions import LastOwner, PermissionDenied, TokenRevoked
 from accounts.mail import send_later
 from accounts.member_counts import forget_member_count
 from accounts.memberships import existing_memberships, lock_people
@@ -18,7 +16,7 @@ from accounts.ownership import is_only_owner
 from accounts.passwords import matches
 from accounts.principals import Member, forget_members
 from accounts.sessions import end_admin_sessions, revoke_sessions
-from accounts.signup import check_email
+from accounts.signup import check_email, one_user_for_an_address
 from accounts.throttles import login_attempt
 from tenancy.audit import record_event
 from tenancy.exceptions import FieldError, OrganizationNotFound, RevisionConflict, ValidationFailed
@@ -61,7 +59,7 @@ def replace_email(member: Member, user: User, address: str) -> None:
     Raises EmailTaken, or TokenRevoked if the address or the password is another by now.
     """
     with transaction.atomic():
-        with _one_user_for_an_address():
+        with one_user_for_an_address("/email"):
             # The password may have changed while it was being checked.
             same = User.objects.filter(pk=user.pk, email=user.email, password=user.password)
             if not same.update(email=address):
@@ -158,16 +156,6 @@ def _delete(user: User, memberships: list[Membership]) -> None:
             each.organization, "user.deleted", by=f"user:{user_id}",
             user=user_id, membership=str(each.pk), role=each.role,
         )  # fmt: skip
-
-
-@contextmanager
-def _one_user_for_an_address() -> Iterator[None]:
-    try:
-        with transaction.atomic():
-            yield
-    except IntegrityError as error:
-        problem = FieldError("/email", "already_exists", EmailTaken.default_detail)
-        raise EmailTaken(errors=[problem]) from error
 
 
 def _record(member: Member, **changed: bool) -> None:

@@ -178,12 +178,13 @@ def _find_unchanged(owner: User, organization: Organization, password: str) -> M
 
 def insert_user(user: User, *, pointer: str = "/email") -> None:
     """Insert a user. Raises EmailTaken: the unique constraint decides."""
-    with _one_user_for_an_address(pointer):
+    with one_user_for_an_address(pointer):
         user.save(force_insert=True)
 
 
 @contextmanager
-def _one_user_for_an_address(pointer: str) -> Iterator[None]:
+def one_user_for_an_address(pointer: str) -> Iterator[None]:
+    """Raise EmailTaken if what is done inside would give two users one address."""
     try:
         with transaction.atomic():
             yield
@@ -215,7 +216,7 @@ class AccountChange:
         if not self._new:
             return
         self._check_unchanged()
-        with _one_user_for_an_address("/email"):
+        with one_user_for_an_address("/email"):
             User.objects.filter(pk=self.user.pk).update(**self._new)
         revoke_sessions(user=self.user)
         self._tell()
@@ -242,6 +243,6 @@ class AccountChange:
     def take_back(self, organization: Organization) -> None:
         """Put back what was there, unless it was changed once more. The sessions stay ended."""
         before = {field: getattr(self.user, field) for field in self._new}
-        with transaction.atomic(), _one_user_for_an_address("/email"):
+        with transaction.atomic(), one_user_for_an_address("/email"):
             if User.objects.filter(pk=self.user.pk, **self._new).update(**before):
                 record_event(organization, "user.change_undone", by=f"user:{self.user.pk}")
