@@ -23,12 +23,16 @@ from config.documentation import DocumentationPage, DocumentView
 from config.errors import ErrorViewSet
 from config.home import HomeViewSet
 from tenancy.api.audit import AuditViewSet
+from tenancy.api.bulk import BulkViewSet
 from tenancy.api.collections import CollectionViewSet
 from tenancy.api.documents import DocumentViewSet
 from tenancy.api.health import HealthViewSet
 from tenancy.api.indexes import IndexViewSet
 from tenancy.api.operations import OperationViewSet
 from tenancy.api.organizations import OrganizationViewSet
+from tenancy.api.queries import QueryViewSet
+from tenancy.api.schemas import SchemaViewSet
+from tenancy.api.transfer import TransferViewSet
 
 handler400 = "config.problems.bad_request"
 handler404 = "config.problems.not_found"
@@ -140,6 +144,18 @@ urlpatterns = [
     _api(f"{COLLECTION}/indexes", IndexViewSet, "indexes", get="list", post="create"),
     _api(f"{COLLECTION}/indexes/<str:name>", IndexViewSet, "index", delete="destroy"),
     _api(DOCUMENTS, DocumentViewSet, "documents", get="list", post="create"),
+    _api(f"{COLLECTION}/query", QueryViewSet, "query", post="query"),
+    _api(f"{COLLECTION}/count", QueryViewSet, "count", post="count"),
+    _api(f"{COLLECTION}/distinct", QueryViewSet, "distinct", post="distinct"),
+    _api(f"{COLLECTION}/aggregate", QueryViewSet, "aggregate", post="aggregate"),
+    _api(f"{COLLECTION}/explain", QueryViewSet, "explain", post="explain"),
+    _api(f"{COLLECTION}/bulk", BulkViewSet, "bulk", post="bulk"),
+    _api(f"{COLLECTION}/update-many", BulkViewSet, "update-many", post="update_many"),
+    _api(f"{COLLECTION}/delete-many", BulkViewSet, "delete-many", post="delete_many"),
+    _api(f"{COLLECTION}/export", TransferViewSet, "export", get="export"),
+    _api(f"{COLLECTION}/import", TransferViewSet, "import", post="import_documents"),
+    _api(f"{COLLECTION}/schema", SchemaViewSet, "schema", get="retrieve", put="update"),
+    _api(f"{COLLECTION}/schema/check", SchemaViewSet, "check-schema", post="check"),
     # An id may hold any character, a slash or a line break included.
     re_path(
         r"^api/v1/collections/(?P<collection>[^/]+)/documents/(?P<document_id>(?s:.+))$",

@@ -61,11 +61,16 @@ REQUIRED: dict[str, set[str]] = {
     },
     "documents.read": {
         "get collection", "get collections", "get document", "get documents", "get indexes",
+        "post query", "post count", "post distinct", "post aggregate", "post explain",
+        "get export", "get schema",
     },
     "documents.write": {
         "post collections", "post documents", "put document", "patch document", "delete document",
+        "post bulk", "post update-many", "post delete-many", "post import",
     },
-    "collections.manage": {"delete collection", "post indexes", "delete index"},
+    "collections.manage": {
+        "delete collection", "post indexes", "delete index", "put schema", "post check-schema",
+    },
     "operations.read": {"get operation", "get operations"},
     "organization.read": {"get organization", "get permissions", "get usage"},
     "organization.update": {"patch organization", "put legacy-update"},

@@ -1,18 +1,15 @@
 """Documents of one collection: list, create, get, replace, patch, delete."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenancy.access import with_collection
 from tenancy.api import schema
 from tenancy.api.json import JsonParser, MergePatchParser
 from tenancy.api.requests import (
-    actor_of,
     check_parameters,
     creates_only,
     has_current,
@@ -20,15 +17,13 @@ from tenancy.api.requests import (
     int_parameter,
     json_body,
 )
-from tenancy.api.views import TenantViewSet
+from tenancy.api.views import DataViewSet
 from tenancy.exceptions import InvalidId, InvalidParameter
-from tenancy.lifecycle import declare_collection
 from tenancy.mongo.cursors import make_cursor, read_cursor
 from tenancy.mongo.document_rules import decode_document, decode_patch, format_id, parse_id
-from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS, START, TenantCollection
+from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS, START
 from tenancy.mongo.revisions import revision_of
 
-T = TypeVar("T")
 PAGE_DEFAULT_DOCUMENTS = 50
 PATH_AS_IT_CAME = "tenantry.path"  # bytes as latin-1, as WSGI has it; config/wsgi.py keeps it
 
@@ -55,7 +50,7 @@ def document_path(collection: str, document_id: Any) -> str:
 
 
 @extend_schema(tags=["documents"])
-class DocumentViewSet(TenantViewSet):
+class DocumentViewSet(DataViewSet):
     """Documents of one of the organization's collections."""
 
     parser_classes = [JsonParser, MergePatchParser]
@@ -78,7 +73,7 @@ class DocumentViewSet(TenantViewSet):
         scope = f"{self.tenant.id}/{collection}/documents"
         cursor = parameters.get("cursor")
         after = read_cursor(scope, cursor) if cursor is not None else START
-        page = self._call(
+        page = self.read(
             collection, lambda documents: documents.list_page(limit=limit, after=after)
         )
         following = make_cursor(scope, page.documents[-1]["_id"]) if page.has_more else None
@@ -92,15 +87,19 @@ class DocumentViewSet(TenantViewSet):
         """Store a new document."""
         check_parameters(request)
         fields = decode_document(json_body(request), max_bytes=self.tenant.max_document_bytes)
-        document = self._write(collection, lambda documents: documents.insert(fields))
-        return self._stored(collection, document, created=True)
+        return self.write(
+            collection,
+            lambda documents: documents.insert(fields),
+            lambda document: _stored(collection, document, created=True),
+            creates=True,
+        )
 
     @extend_schema(**schema.GET_DOCUMENT)
     def retrieve(self, request: Request, collection: str, document_id: str) -> Response:
         """Return one document."""
         check_parameters(request)
         wanted = _wanted_id(request, document_id)
-        document = self._call(collection, lambda documents: documents.get(wanted))
+        document = self.read(collection, lambda documents: documents.get(wanted))
         headers = {"ETag": _etag(document)}
         if has_current(request, revision_of(document)):
             return Response(status=304, headers=headers)
@@ -115,14 +114,19 @@ class DocumentViewSet(TenantViewSet):
         if creates_only(request):
             if condition is not None:
                 raise InvalidParameter("If-Match and If-None-Match cannot both hold.")
-            document = self._write(collection, lambda documents: documents.create(wanted, fields))
-            return self._stored(collection, document, created=True)
+            return self.write(
+                collection,
+                lambda documents: documents.create(wanted, fields),
+                lambda document: _stored(collection, document, created=True),
+                creates=True,
+            )
         # A condition can only hold where a document is: then nothing is created, nor a collection.
-        write = self._write if condition is None else self._call
-        document, created = write(
-            collection, lambda documents: documents.replace(wanted, fields, if_match=condition)
+        return self.write(
+            collection,
+            lambda documents: documents.replace(wanted, fields, if_match=condition),
+            lambda done: _stored(collection, done[0], created=done[1]),
+            creates=condition is None,
         )
-        return self._stored(collection, document, created=created)
 
     @extend_schema(**schema.PATCH_DOCUMENT)
     def partial_update(self, request: Request, collection: str, document_id: str) -> Response:
@@ -130,31 +134,29 @@ class DocumentViewSet(TenantViewSet):
         check_parameters(request)
         wanted, condition = _wanted_id(request, document_id), if_match(request)
         patch = decode_patch(json_body(request))
-        document = self._call(
-            collection, lambda documents: documents.patch(wanted, patch, if_match=condition)
+        return self.write(
+            collection,
+            lambda documents: documents.patch(wanted, patch, if_match=condition),
+            lambda document: _stored(collection, document, created=False),
+            creates=False,
         )
-        return self._stored(collection, document, created=False)
 
     @extend_schema(**schema.DELETE_DOCUMENT)
     def destroy(self, request: Request, collection: str, document_id: str) -> Response:
         """Delete a document."""
         check_parameters(request)
         wanted, condition = _wanted_id(request, document_id), if_match(request)
-        self._call(collection, lambda documents: documents.delete(wanted, if_match=condition))
-        return Response(status=204)
+        return self.write(
+            collection,
+            lambda documents: documents.delete(wanted, if_match=condition),
+            lambda _: Response(status=204),
+            creates=False,
+        )
 
-    def _call(self, collection: str, call: Callable[[TenantCollection], T]) -> T:
-        return with_collection(self.tenant.id, collection, call, by=actor_of(self.request))
 
-    def _write(self, collection: str, call: Callable[[TenantCollection], T]) -> T:
-        """Call on a collection that a first document may create."""
-        if collection not in self.tenant.collections:
-            declare_collection(self.tenant.id, collection, by=actor_of(self.request))
-        return self._call(collection, call)
-
-    def _stored(self, collection: str, document: dict[str, Any], *, created: bool) -> Response:
-        answer = Response(document, status=201 if created else 200)
-        answer["ETag"] = _etag(document)
-        if created:
-            answer["Location"] = document_path(collection, document["_id"])
-        return answer
+def _stored(collection: str, document: dict[str, Any], *, created: bool) -> Response:
+    answer = Response(document, status=201 if created else 200)
+    answer["ETag"] = _etag(document)
+    if created:
+        answer["Location"] = document_path(collection, document["_id"])
+    return answer

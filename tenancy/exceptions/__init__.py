@@ -3,15 +3,17 @@
     TenancyError
     ├── InvalidInput ─ ValidationFailed ─ InvalidName
     │   ├── MalformedJson, InvalidParameter ─ UnknownParameter, CursorInvalid, InvalidId
-    │   ├── InvalidDocument ─ TypeNotAllowed, PayloadTooLarge
-    │   └── IdempotencyKeyReused
+    │   ├── InvalidDocument ─ TypeNotAllowed, PayloadTooLarge, SchemaViolation
+    │   ├── InvalidQuery ─ OperatorNotAllowed, StageNotAllowed, QueryTooComplex, SortNeedsIndex
+    │   └── IdempotencyKeyReused, MaxAffectedExceeded
     ├── NotFound ─ OrganizationNotFound, CollectionNotFound, DocumentNotFound, OperationNotFound
     ├── Conflict ─ AlreadyExists ─ NameTaken
     │   └── OperationRunning, PreconditionFailed, RevisionConflict, NotDeleted,
-    │       NotCancellable, IdempotencyInProgress
+    │       NotCancellable, IdempotencyInProgress, BulkAborted
     ├── NotServed ─ OrganizationSuspended, OrganizationDeleted
     ├── PlanLimitReached, PlacementUnsupported
     ├── Unavailable ─ TenantBusy ─ StalePlacement ─ Overslept
+    │   │             └── TransactionConflict
     │   └── ClusterUnavailable, ClusterFull, OutcomeUnknown, QueryTimeout
     └── Defect ─ LeaseLost, Misconfigured ─ Undecryptable
         └── OperationFailed ─ PlacementDisturbed, OperationCancelled
@@ -28,8 +30,15 @@ from tenancy.exceptions.invalid_input import (
     InvalidInput,
     InvalidName,
     InvalidParameter,
+    InvalidQuery,
     MalformedJson,
+    MaxAffectedExceeded,
+    OperatorNotAllowed,
     PayloadTooLarge,
+    QueryTooComplex,
+    SchemaViolation,
+    SortNeedsIndex,
+    StageNotAllowed,
     TypeNotAllowed,
     UnknownParameter,
     ValidationFailed,
@@ -48,11 +57,13 @@ from tenancy.exceptions.outages import (
     QueryTimeout,
     StalePlacement,
     TenantBusy,
+    TransactionConflict,
     Unavailable,
     Undecryptable,
 )
 from tenancy.exceptions.refusals import (
     AlreadyExists,
+    BulkAborted,
     CollectionNotFound,
     Conflict,
     DocumentNotFound,
@@ -79,6 +90,7 @@ from tenancy.exceptions.root import (
 
 __all__ = [
     "AlreadyExists",
+    "BulkAborted",
     "ClusterFull",
     "ClusterUnavailable",
     "CollectionNotFound",
@@ -94,8 +106,10 @@ __all__ = [
     "InvalidInput",
     "InvalidName",
     "InvalidParameter",
+    "InvalidQuery",
     "LeaseLost",
     "MalformedJson",
+    "MaxAffectedExceeded",
     "Misconfigured",
     "NameTaken",
     "NotCancellable",
@@ -106,6 +120,7 @@ __all__ = [
     "OperationFailed",
     "OperationNotFound",
     "OperationRunning",
+    "OperatorNotAllowed",
     "OrganizationDeleted",
     "OrganizationNotFound",
     "OrganizationSuspended",
@@ -117,10 +132,15 @@ __all__ = [
     "PlanLimitReached",
     "PreconditionFailed",
     "QueryTimeout",
+    "QueryTooComplex",
     "RevisionConflict",
+    "SchemaViolation",
+    "SortNeedsIndex",
+    "StageNotAllowed",
     "StalePlacement",
     "TenancyError",
     "TenantBusy",
+    "TransactionConflict",
     "TypeNotAllowed",
     "Unavailable",
     "Undecryptable",

@@ -69,6 +69,52 @@ class TypeNotAllowed(InvalidDocument):
     default_detail = "The document holds a type that is not accepted."
 
 
+class SchemaViolation(InvalidDocument):
+    """A document that the collection's schema, which is enforced, does not allow."""
+
+    code = "schema_violation"
+    default_detail = "The document does not satisfy the collection's schema."
+
+
+class InvalidQuery(InvalidInput):
+    """A filter, sort, projection or pipeline of a wrong shape."""
+
+
+class OperatorNotAllowed(InvalidQuery):
+    """An operator that filters, or an expression that pipelines, do not have here."""
+
+    code = "operator_not_allowed"
+    default_detail = "The operator is not allowed."
+
+
+class StageNotAllowed(InvalidQuery):
+    """A pipeline stage that is not on the list of those that reach nothing else."""
+
+    code = "stage_not_allowed"
+    default_detail = "The stage is not allowed."
+
+
+class QueryTooComplex(InvalidQuery):
+    """A filter or pipeline over the bounds of size, depth or number of predicates."""
+
+    code = "query_too_complex"
+    default_detail = "The query is too complex."
+
+
+class SortNeedsIndex(InvalidQuery):
+    """Too many documents to be sorted without an index; `extra["index"]` is what to create."""
+
+    code = "sort_needs_index"
+    default_detail = "So many documents cannot be sorted without an index."
+
+
+class MaxAffectedExceeded(InvalidInput):
+    """More documents match than the caller allows to be changed; nothing was."""
+
+    code = "max_affected_exceeded"
+    default_detail = "More documents match than max_affected. Nothing was changed."
+
+
 class IdempotencyKeyReused(InvalidInput):
     """The `Idempotency-Key` was sent with another request before."""
 

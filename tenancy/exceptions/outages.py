@@ -22,6 +22,12 @@ class Overslept(StalePlacement):
     """The thread stood still between reading where the tenant lives and asking there."""
 
 
+class TransactionConflict(TenantBusy):
+    """Somebody else changed the same documents first; nothing of the transaction was done."""
+
+    default_detail = "Others changed the same documents at the same time. Nothing was written."
+
+
 class ClusterUnavailable(Unavailable):
     """The cluster was not reached; nothing was written."""
 

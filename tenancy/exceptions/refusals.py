@@ -106,6 +106,13 @@ class PlacementUnsupported(TenancyError):
     default_detail = "This does not exist where the organization's data lives."
 
 
+class BulkAborted(Conflict):
+    """One operation of an atomic bulk failed, so that none was done; `errors` says which."""
+
+    code = "bulk_aborted"
+    default_detail = "One of the operations failed. Nothing was written."
+
+
 class NotDeleted(Conflict):
     """The organization is not deleted, or purged already: there is nothing to restore."""
 

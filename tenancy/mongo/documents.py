@@ -5,28 +5,24 @@ What it takes and gives is the user's view. How a document is stored, `tenancy.m
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from bson import ObjectId, encode
 from pymongo import ReturnDocument
-from pymongo.collection import Collection
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from tenancy.exceptions import (
     AlreadyExists,
-    DocumentNotFound,
     FieldError,
-    PayloadTooLarge,
     PreconditionFailed,
     RevisionConflict,
     ValidationFailed,
 )
-from tenancy.mongo.boundary import boundary_of
-from tenancy.mongo.clients import Document, get_database
+from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import driver_errors, duplicate_fields, positions_of_taken_ids
 from tenancy.mongo.merge_patch import apply_merge_patch
+from tenancy.mongo.reading import PAGE_MAX_DOCUMENTS, START, Page, ReadableCollection
 from tenancy.mongo.revisions import (
     FIRST_REVISION,
     IfMatch,
@@ -41,93 +37,27 @@ from tenancy.mongo.revisions import (
     revision_of,
     shown,
 )
-from tenancy.names import PlacementAddress
+
+__all__ = ["PAGE_MAX_DOCUMENTS", "START", "Page", "TenantCollection"]
 
 PATCH_ATTEMPTS = 32
 PATCH_BACKOFF_SECONDS = 0.002
-PAGE_MAX_DOCUMENTS = 1_000
-START: Any = object()  # the place before the first document; null may be an `_id`
 # What a replaced or deleted document was: its `_id`, its `_meta`, and how large it was.
 _BEFORE = {"_meta": 1, "size": {"$bsonSize": "$$ROOT"}}
 
 
-@dataclass(frozen=True)
-class Page:
-    """Some documents in `_id` order, and whether there are more."""
-
-    documents: list[Document]
-    has_more: bool
-
-
-class TenantCollection:
-    """One logical collection of one tenant, at one placement.
+class TenantCollection(ReadableCollection):
+    """One logical collection of one tenant, at one placement: everything a tenant may do with it.
 
     Raises StalePlacement when MongoDB, or `confirm_absent`, says that the placement has moved on:
-    `tenancy.access` repeats the call at the new one. `confirm_absent` is asked before a document
-    is created because none was found. `on_change` is told by how many documents, and by how many
-    bytes of their fields, an acknowledged write has changed the collection.
+    `tenancy.access` repeats the call at the new one.
     """
-
-    def __init__(
-        self,
-        address: PlacementAddress,
-        logical: str,
-        *,
-        by: str,
-        max_bytes: int,
-        confirm_absent: Callable[[], None] = lambda: None,
-        on_change: Callable[[int, int], None] = lambda documents, size: None,
-    ) -> None:
-        self._confirm_absent = confirm_absent
-        self._on_change = on_change
-        self._address = address
-        self._boundary = boundary_of(address, logical)
-        self._name = address.physical(logical)
-        self._by = by
-        self._max_bytes = max_bytes
-
-    @property
-    def _collection(self) -> Collection[Document]:
-        return get_database(self._address)[self._name]
-
-    def get(self, document_id: Any) -> Document:
-        """Return a document, or raise DocumentNotFound. One command."""
-        return shown(self._read(document_id))
-
-    def list_page(self, *, limit: int, after: Any = START, query: Document | None = None) -> Page:
-        """Return at most `limit` (1..1000) documents in `_id` order, after the given `_id`.
-
-        `query` is a filter that has been checked. `min` and `hint` walk the index itself: a `$gt`
-        filter would see only ids of one BSON type.
-        """
-        wanted, start = self._boundary.within(query or {}), self._boundary.stored_id(None)
-        if after is not START:
-            start = self._boundary.stored_id(after)
-            wanted = {"$and": [{"_id": {"$ne": start}}, wanted]}
-        with driver_errors(writing=False):
-            cursor = self._collection.find(wanted, sort=[("_id", 1)], limit=limit + 1)
-            if after is not START:
-                cursor = cursor.min([("_id", start)]).hint([("_id", 1)])
-            if after is not START and self._boundary.end is not None:
-                cursor = cursor.max([("_id", self._boundary.end)])
-            found = [shown(self._bare(document)) for document in cursor.batch_size(limit + 1)]
-        return Page(found[:limit], len(found) > limit)
-
-    def count(self, query: Document | None = None) -> int:
-        """Return how many documents a checked filter finds; exact, by counting."""
-        with driver_errors(writing=False):
-            return self._collection.count_documents(self._boundary.within(query or {}))
-
-    def aggregate(self, stages: Iterable[Document]) -> Iterator[Document]:
-        """Return what checked pipeline stages make of the documents; only its own are in reach."""
-        with driver_errors(writing=False):
-            yield from self._collection.aggregate(self._boundary.pipeline(stages))
 
     def insert(self, fields: Document) -> Document:
         """Store a new document; an `_id` is made if it has none. Raises AlreadyExists."""
         document, size = self._new_document(fields)
         with driver_errors(writing=True):
-            self._collection.insert_one(document)
+            self._collection.insert_one(document, session=self._session)
         self._on_change(1, size)
         return shown(self._bare(document))
 
@@ -137,7 +67,9 @@ class TenantCollection:
         refused: set[int] = set()
         with driver_errors(writing=True):
             try:
-                self._collection.insert_many([document for document, _ in made], ordered=False)
+                self._collection.insert_many(
+                    [document for document, _ in made], ordered=False, session=self._session
+                )
             except BulkWriteError as error:
                 refused = positions_of_taken_ids(error)
         stored = [size for index, (_, size) in enumerate(made) if index not in refused]
@@ -162,6 +94,7 @@ class TenantCollection:
         """
         fields, at = _with_id(document_id, fields), now()
         size = self._check_size(fields)
+        self._check(fields)
         with driver_errors(writing=True):
             before = self._replace(fields, at, condition_of(if_match), upsert=False)
         if before is None and if_match is not None:
@@ -198,23 +131,13 @@ class TenantCollection:
         """Delete a document. Raises DocumentNotFound or PreconditionFailed."""
         with driver_errors(writing=True):
             before = self._collection.find_one_and_delete(
-                self._find_by_id(document_id, condition_of(if_match)), projection=_BEFORE
+                self._find_by_id(document_id, condition_of(if_match)),
+                projection=_BEFORE,
+                session=self._session,
             )
         if before is None:
             self._explain_mismatch(document_id)
         self._on_change(-1, -self._size_before(before))
-
-    def _find_by_id(self, document_id: Any, condition: Document) -> Document:
-        return {"_id": self._boundary.stored_id(document_id), **condition}
-
-    def _stored(self, document: Document) -> Document:
-        """Return a document as it is stored: `_id` first."""
-        return {**document, "_id": self._boundary.stored_id(document["_id"])}
-
-    def _bare(self, document: Document) -> Document:
-        """Give a stored document the `_id` that its user knows."""
-        document["_id"] = self._boundary.shown_id(document["_id"])
-        return document
 
     def _size_before(self, before: Document | None) -> int:
         """Return the size of the fields that a document had before it was changed."""
@@ -225,14 +148,8 @@ class TenantCollection:
     def _new_document(self, fields: Document) -> tuple[Document, int]:
         document = {"_id": fields.get("_id", ObjectId()), **fields}
         size = self._check_size(document)
+        self._check(document)
         return {**self._stored(document), "_meta": first_meta(self._by)}, size
-
-    def _read(self, document_id: Any) -> Document:
-        with driver_errors(writing=False):
-            document = self._collection.find_one(self._find_by_id(document_id, {}))
-        if document is None:
-            raise DocumentNotFound
-        return self._bare(document)
 
     def _replace(
         self, fields: Document, at: Any, condition: Document, *, upsert: bool
@@ -248,6 +165,7 @@ class TenantCollection:
                     projection=_BEFORE,
                     upsert=upsert,
                     return_document=ReturnDocument.BEFORE,
+                    session=self._session,
                 )
             except DuplicateKeyError as error:
                 # Two creators at once: the one that lost finds the document and replaces it.
@@ -260,11 +178,14 @@ class TenantCollection:
         old_size = len(encode(current)) - bytes_of_meta(current)
         merged.pop("_meta", None)
         size = self._check_size(merged)
+        self._check(merged)
         merged["_meta"] = next_meta(current, self._by)
         unchanged = condition_of(IfMatch(frozenset({revision_of(current)})))
         with driver_errors(writing=True):
             result = self._collection.replace_one(
-                self._find_by_id(current["_id"], unchanged), self._stored(merged)
+                self._find_by_id(current["_id"], unchanged),
+                self._stored(merged),
+                session=self._session,
             )
         if not result.matched_count:
             return None
@@ -277,15 +198,6 @@ class TenantCollection:
         raise PreconditionFailed(
             f"The document is at revision {revision}.", extra={"current": f'"r{revision}"'}
         )
-
-    def _check_size(self, document: Document) -> int:
-        """Return the size of the fields, or refuse them; `_meta` is ours and does not count."""
-        size = len(encode(document))
-        if size > self._max_bytes:
-            raise PayloadTooLarge(
-                f"The document has {size:,} bytes; {self._max_bytes:,} are allowed."
-            )
-        return size
 
 
 def _with_id(document_id: Any, fields: Document) -> Document:

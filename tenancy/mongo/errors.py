@@ -23,8 +23,12 @@ from tenancy.exceptions import (
     StalePlacement,
     TenancyError,
     TenantBusy,
+    TransactionConflict,
 )
 
+WRITE_CONFLICT = 112
+SNAPSHOT_UNAVAILABLE = 246
+NO_SUCH_TRANSACTION = 251
 NAMESPACE_NOT_FOUND = 26
 CURSOR_NOT_FOUND = 43
 NAMESPACE_EXISTS = 48
@@ -42,6 +46,10 @@ BACKGROUND_OPERATION_IN_PROGRESS = 12587
 STALE_CODES = frozenset(
     {COMMAND_NOT_SUPPORTED_ON_VIEW, INVALID_PIPELINE_OPERATOR, QUERY_PLAN_KILLED, CURSOR_NOT_FOUND}
 )
+# What ends a transaction of which nothing was done; a rename or drop may cause the second.
+CONFLICT_CODES = frozenset({WRITE_CONFLICT, SNAPSHOT_UNAVAILABLE, NO_SUCH_TRANSACTION})
+TRANSIENT = "TransientTransactionError"
+UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 
 
 def duplicate_fields(error: driver.DuplicateKeyError) -> list[str]:
@@ -97,12 +105,14 @@ _MEANINGS: dict[int | None, tuple[type[TenancyError], str]] = {
 def _of_code(error: driver.OperationFailure, *, writing: bool) -> TenancyError:
     if error.code in STALE_CODES:
         return StalePlacement()
+    if error.code in CONFLICT_CODES or error.has_error_label(TRANSIENT):
+        return TransactionConflict()
     if error.code == MAX_TIME_MS_EXPIRED:
         return OutcomeUnknown() if writing else QueryTimeout()
     if error.code in _MEANINGS:
         meaning, detail = _MEANINGS[error.code]
         return meaning(detail)
-    if error.has_error_label("RetryableWriteError"):
+    if error.has_error_label("RetryableWriteError") or error.has_error_label(UNKNOWN_COMMIT):
         return _lost_contact(writing=writing)
     return Defect()
 
@@ -137,7 +147,9 @@ def _of_exchange(error: Exception, *, writing: bool) -> TenancyError:
     if isinstance(error, _UNCONFIRMED):
         return OutcomeUnknown()
     if isinstance(error, driver.ConnectionFailure):
-        return _lost_contact(writing=writing)
+        # Before a commit was sent, nothing of a transaction is done.
+        is_undone = error.has_error_label(TRANSIENT)
+        return _lost_contact(writing=writing and not is_undone)
     if isinstance(error, driver.PyMongoError) and error.timeout:
         return OutcomeUnknown() if writing else QueryTimeout()
     if isinstance(error, driver.OperationFailure):
