@@ -106,7 +106,7 @@ def with_collection(
             if is_current(tenant):
                 raise
             continue
-        if not _is_negative(answer) or is_current(tenant):
+        if not is_negative(answer) or is_current(tenant):
             return answer
     raise TenantBusy
 
@@ -140,7 +140,8 @@ def _assert_fresh(tenant: Tenant) -> None:
         raise Overslept
 
 
-def _is_negative(answer: object) -> bool:
+def is_negative(answer: object) -> bool:
+    """Return whether an answer is that nothing was there."""
     if isinstance(answer, Page):
         return not answer.documents
     return isinstance(answer, int) and not answer  # nothing counted, nothing stored

@@ -14,7 +14,7 @@ requests that change the catalog.
 import base64
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Protocol, Self
 from uuid import UUID, uuid4
@@ -25,6 +25,7 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from tenancy import encryption
+from tenancy.answers import Answer, Ask
 from tenancy.clock import seconds
 from tenancy.exceptions import IdempotencyInProgress, IdempotencyKeyReused
 from tenancy.models import IdempotencyRecord
@@ -43,15 +44,6 @@ SALT = "tenancy.idempotency"
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What is asked: who asks, under which key, and a digest of everything that was sent."""
-
-    scope: str
-    key: str
-    digest: str
-
-
-@dataclass(frozen=True)
 class Attempt:
     """The right to do it, until the lease ends; `resource` is the id of what is made.
 
@@ -66,15 +58,6 @@ class Attempt:
     def without_key(cls) -> Self:
         """Return the right to do what is asked for once, without a key."""
         return cls(None, uuid4())
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What was answered: everything that a repeat gets again."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Store(Protocol):

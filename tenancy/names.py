@@ -25,6 +25,8 @@ NAMESPACE_PREFIX = "org_"
 MAIN = "main"
 NOT_MAIN = "~main"  # what is stored as if it were `main`, where `main` is stored otherwise
 SHARED_COLLECTION = "shared"
+# What was asked and answered under a key, in every database that holds documents of tenants.
+RECORDS_COLLECTION = "_idempotency"
 OWN_DATABASE: frozenset[Kind] = frozenset(("database", "cluster"))
 COLLECTION_NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 # MongoDB: 255 bytes of "database.collection" on 4.4 and later, 63 bytes of a database name.

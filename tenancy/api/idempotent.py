@@ -17,24 +17,26 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.http import HttpResponse
 from django.utils.datastructures import MultiValueDict
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenancy.answers import Answer, Ask
 from tenancy.api.json import JsonRenderer
 from tenancy.api.schema import header
-from tenancy.exceptions import IdempotencyInProgress, InvalidParameter
-from tenancy.idempotency import CATALOG, Answer, Ask, Attempt, Store, keyed_digest
+from tenancy.exceptions import IdempotencyInProgress, IdempotencyKeyReused, InvalidParameter
+from tenancy.idempotency import CATALOG, Attempt, Store, keyed_digest
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 KEY = re.compile(r"[ -~]{1,255}")
 # What a client goes on with; everything else is made anew for each answer.
-KEPT_HEADERS = ("Cache-Control", "ETag", "Location", "Referrer-Policy")
+KEPT_HEADERS = ("Bulk-Failed", "Cache-Control", "ETag", "Location", "Referrer-Policy")
 # These say nothing of what was asked for, and waiting helps.
 NOT_KEPT = frozenset({401, 429})
-NOT_KEPT_CODES = frozenset({"operation_running", IdempotencyInProgress.code})
+NOT_KEPT_CODES = frozenset({
+    "operation_running", "revision_conflict", IdempotencyInProgress.code, IdempotencyKeyReused.code,
+})  # fmt: skip
 PARAMETER = header(
     HEADER, "1 to 255 printable ASCII characters. For 24 hours a repeat gets the first answer."
 )
@@ -55,15 +57,15 @@ def idempotent(scope: Scope = by_principal, store: Store = CATALOG) -> Callable[
     `scope` says whose the key is; None if that cannot be told, for the action to refuse.
     """
 
-    def decorate(action: Action) -> Callable[..., HttpResponse | Response]:
+    def decorate(action: Action) -> Callable[..., Response]:
         @wraps(action)
-        def once(view: Any, request: Request, **parts: Any) -> HttpResponse | Response:
-            ask = _ask(request, scope)
+        def once(view: Any, request: Request, **parts: Any) -> Response:
+            ask = ask_of(request, scope)
             if ask is None:
                 return action(view, request, attempt=Attempt.without_key(), **parts)
             begun = store.begin(ask)
             if isinstance(begun, Answer):
-                return _replay(begun)
+                return Replay(begun)
 
             def run(attempt: Attempt) -> Response:
                 return action(view, request, attempt=attempt, **parts)
@@ -75,22 +77,25 @@ def idempotent(scope: Scope = by_principal, store: Store = CATALOG) -> Callable[
     return decorate
 
 
-def _ask(request: Request, scope: Scope) -> Ask | None:
+def ask_of(request: Request, scope: Scope, *, digest: str | None = None) -> Ask | None:
+    """Return what is asked under which key, or None without one. Raises InvalidParameter.
+
+    `digest` stands for everything that was sent; by default the body is read for it.
+    """
     key = request.headers.get(HEADER)
     if key is None:
         return None
     if not KEY.fullmatch(key):
         raise InvalidParameter(f"{HEADER} is 1 to 255 printable ASCII characters.")
     whose = scope(request)
-    return None if whose is None else Ask(whose, key, _digest(request))
+    return None if whose is None else Ask(whose, key, digest or digest_of(request, request.data))
 
 
-def _digest(request: Request) -> str:
+def digest_of(request: Request, data: Any) -> str:
     """Return a digest of all that is asked; of the body's meaning, not of how it is spelled.
 
     It is keyed: a body may hold a password.
     """
-    data = request.data
     body = dict(data.lists()) if isinstance(data, MultiValueDict) else data
     query = sorted(request.query_params.lists())
     parts = [request.method, request.path, query, body]
@@ -114,7 +119,7 @@ def _run(
             response = run(attempt)
         except Exception as error:  # noqa: BLE001 -- the view makes an answer of it, or raises it
             response = refuse(error)
-        if _is_final(response):
+        if is_final(response):
             is_kept = store.finish(attempt, _kept(response))
             if not is_kept:
                 response = refuse(IdempotencyInProgress())
@@ -124,20 +129,37 @@ def _run(
     return response
 
 
-def _is_final(response: Response) -> bool:
+def is_final(response: Response) -> bool:
+    """Return whether a repeat is to get this answer again."""
     if response.status_code >= 500 or response.status_code in NOT_KEPT:
         return False
     return not response.exception or response.data.get("code") not in NOT_KEPT_CODES
 
 
 def _kept(response: Response) -> Answer:
+    body = JsonRenderer().render(response.data)
+    return Answer(response.status_code, body, kept_headers(response))
+
+
+def kept_headers(response: Response) -> dict[str, str]:
+    """Return the headers that a repeat gets again."""
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
-    headers["Content-Type"] = response.content_type or JsonRenderer.media_type
-    return Answer(response.status_code, JsonRenderer().render(response.data), headers)
+    if response.status_code != 204:
+        headers["Content-Type"] = response.content_type or JsonRenderer.media_type
+    return headers
 
 
-def _replay(answer: Answer) -> HttpResponse:
-    response = HttpResponse(answer.body, status=answer.status)
-    for name, value in {**answer.headers, REPLAYED: "true"}.items():
-        response[name] = value
-    return response
+class Replay(Response):
+    """The first answer once more."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(status=answer.status)
+        del self["Content-Type"]  # Django's own; the kept one follows, if there is a body
+        for name, value in {**answer.headers, REPLAYED: "true"}.items():
+            self[name] = value
+        self._body = answer.body
+
+    @property
+    def rendered_content(self) -> bytes:  # type: ignore[override]
+        """The bytes that were sent first."""
+        return self._body

@@ -8,10 +8,14 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from tenancy.access import check_served, with_collection
+from tenancy.answers import Answer
+from tenancy.api.idempotent import Replay
+from tenancy.api.once import Once, confirmed, find_record
 from tenancy.api.requests import actor_of
 from tenancy.catalog import Tenant
 from tenancy.lifecycle import declare_collection
 from tenancy.mongo.documents import TenantCollection
+from tenancy.mongo.once import Progress
 
 T = TypeVar("T")
 
@@ -52,10 +56,55 @@ class DataViewSet(TenantViewSet):
         *,
         creates: bool,
     ) -> Response:
-        """Answer with `respond(call(documents))`.
+        """Answer with `respond(call(documents))`; with an `Idempotency-Key`, at most once.
 
-        `creates` says whether a collection that is not there yet is made for it.
+        Under a key both run in one transaction, with which the answer is kept; it and they may be
+        repeated, so `respond` only makes a response. `creates` says whether a collection that is
+        not there yet is made for it.
         """
+        record = find_record(self, self.tenant)
+        if record is None:
+            self._declare(collection, creates=creates)
+            return respond(self.read(collection, call))
+        once = Once(self, record)
+        if creates and collection not in self.tenant.collections:
+            found = once.find()
+            if isinstance(found, Answer):
+                return Replay(found)
+            self._declare(collection, creates=True)
+
+        def act(documents: TenantCollection) -> Response:
+            return respond(confirmed(documents, call(documents)))
+
+        return once.write(lambda do: self.read(collection, do), act)
+
+    def write_in_steps(
+        self,
+        collection: str,
+        work: Callable[[Progress], Response],
+        *,
+        creates: bool,
+        digest: str | None = None,
+    ) -> Response:
+        """Answer with `work(progress)`, which writes in several transactions; see `Progress`.
+
+        `work` runs `self.read(collection, ...)` for each step, and finds in `progress.state` what
+        an earlier attempt under the same `Idempotency-Key` has done; without one nothing is kept.
+        The answer is kept when it returns, so nobody else calls `progress.finish`.
+        What it raises is an answer, too, if it is final. `digest`
+        stands for what was sent where the body cannot be read in advance: `digest_of(request, x)`.
+        """
+        record = find_record(self, self.tenant, digest)
+        if record is None:
+            self._declare(collection, creates=creates)
+            return work(Progress())
+        once = Once(self, record)
+        found = once.find()
+        if isinstance(found, Answer):
+            return Replay(found)
+        self._declare(collection, creates=creates)
+        return once.work(found, work)
+
+    def _declare(self, collection: str, *, creates: bool) -> None:
         if creates and collection not in self.tenant.collections:
             declare_collection(self.tenant.id, collection, by=actor_of(self.request))
-        return respond(self.read(collection, call))

@@ -26,7 +26,9 @@ class Handle:
     """One logical collection of one tenant, at one placement.
 
     What it takes and gives is the user's view; how a document is stored, `tenancy.mongo.boundary`
-    says. `confirm_absent` is asked before a document is created because none was found. `on_change`
+    says. `confirm_absent` is asked before a document is created because none was found; it raises
+    StalePlacement if the placement is not the current one any more, and is there for others as
+    `confirm_placement`. `on_change`
     is told by how many documents, and by how many bytes of their fields, an acknowledged write has
     changed the collection. `check` is shown the fields of every document before it is stored, `_id`
     included and `_meta` not, and raises what is against it.
@@ -43,7 +45,7 @@ class Handle:
         on_change: Callable[[int, int], None] = lambda documents, size: None,
         check: Callable[[Document], None] = lambda fields: None,
     ) -> None:
-        self._confirm_absent = confirm_absent
+        self._confirm_absent = self.confirm_placement = confirm_absent
         self._tell_change = on_change
         self._check = check
         self._address = address
@@ -53,6 +55,7 @@ class Handle:
         self._max_bytes = max_bytes
         self._session: ClientSession | None = None
         self._untold: list[tuple[int, int]] = []
+        self._waiting: list[Callable[[], None]] = []
 
     @property
     def address(self) -> PlacementAddress:
@@ -74,21 +77,30 @@ class Handle:
         """
         if self._session is not None:
             return work()
+        conflict = TransactionConflict()
         for attempt in range(TRANSACTION_ATTEMPTS):
             try:
                 with self._transaction():
                     result = work()
-            except TransactionConflict:
+            except TransactionConflict as error:
+                conflict = error
                 time.sleep(random.uniform(0, TRANSACTION_BACKOFF_SECONDS * attempt))  # noqa: S311
                 continue
             self._tell_changes()
             return result
-        raise TransactionConflict
+        raise conflict
+
+    def when_committed(self, do: Callable[[], None]) -> None:
+        """Call `do` when the transaction that is under way is committed; without one, now."""
+        if self._session is None:
+            do()
+        else:
+            self._waiting.append(do)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         client = get_client(self._address.uri)
-        self._untold = []
+        self._untold, self._waiting = [], []
         with driver_errors(writing=True), client.start_session() as session:
             snapshot = ReadConcern("snapshot")
             with session.start_transaction(snapshot, client.write_concern):
@@ -108,7 +120,9 @@ class Handle:
     def _tell_changes(self) -> None:
         if self._untold:
             self._tell_change(*map(sum, zip(*self._untold, strict=True)))
-        self._untold = []
+        for do in self._waiting:
+            do()
+        self._untold, self._waiting = [], []
 
     @property
     def _collection(self) -> Collection[Document]:
