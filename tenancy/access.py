@@ -31,6 +31,7 @@ from tenancy.mongo.clients import ClusterCall
 from tenancy.mongo.documents import Page, TenantCollection
 from tenancy.mongo.limited import LimitedCollection
 from tenancy.names import PlacementAddress, check_collection_name
+from tenancy.schemas import Violations, find_check
 
 T = TypeVar("T")
 
@@ -79,9 +80,16 @@ def is_current(tenant: Tenant) -> bool:
 
 
 def with_collection(
-    organization_id: UUID, name: str, call: Callable[[TenantCollection], T], *, by: str
+    organization_id: UUID,
+    name: str,
+    call: Callable[[TenantCollection], T],
+    *,
+    by: str,
+    noted: Violations | None = None,
 ) -> T:
     """Return `call(collection)` for a tenant's logical collection.
+
+    `noted` gets what stored documents have against them if the collection's schema only warns.
 
     `call` may run more than once, but never after a write of its own was accepted. Raises
     CollectionNotFound, what `call` raises, and what an organization that is not served gets.
@@ -96,7 +104,7 @@ def with_collection(
         try:
             with ClusterCall(tenant.address.uri):  # the deadline runs from here on
                 _assert_fresh(tenant)
-                answer = call(_open_collection(tenant, name, by))
+                answer = call(_open_collection(tenant, name, by, noted))
         except Overslept:
             attempts += time.monotonic() < patience
             continue
@@ -147,7 +155,9 @@ def is_negative(answer: object) -> bool:
     return isinstance(answer, int) and not answer  # nothing counted, nothing stored
 
 
-def _open_collection(tenant: Tenant, name: str, by: str) -> TenantCollection:
+def _open_collection(
+    tenant: Tenant, name: str, by: str, noted: Violations | None
+) -> TenantCollection:
     if name not in tenant.collections:
         raise CollectionNotFound(
             f"There is no collection “{name}” yet. Writing a first document creates it."
@@ -164,6 +174,8 @@ def _open_collection(tenant: Tenant, name: str, by: str) -> TenantCollection:
         "confirm_absent": confirm_absent,
         "on_change": partial(usage.record_change, tenant.id),
     }
+    if check := find_check(tenant, name, noted):
+        kept["check"] = check
     if tenant.max_documents is None and tenant.max_bytes is None:
         return TenantCollection(tenant.address, name, **kept)
     room = partial(usage.assert_room, tenant)

@@ -1,6 +1,7 @@
 """Find a tenant. Reads only; a cached tenant is at most `TENANCY_CATALOG_TTL` old."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -18,10 +19,24 @@ from tenancy.exceptions import (
     OrganizationNotFound,
     Undecryptable,
 )
-from tenancy.models import Cluster, Collection, Organization, OrganizationStatus, Placement
+from tenancy.models import (
+    Cluster,
+    Collection,
+    Organization,
+    OrganizationStatus,
+    Placement,
+    SchemaMode,
+)
 from tenancy.names import OWN_DATABASE, Kind, PlacementAddress
 
 CACHE_MAX_TENANTS = 10_000
+
+
+class SchemaReference(NamedTuple):
+    """Which schema a collection has, and what is done about documents that do not satisfy it."""
+
+    digest: str
+    mode: str
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,7 @@ class Tenant:
     """An organization as the current boundary: a snapshot of its catalog rows.
 
     `documents` and `bytes` are what the catalog knew of their use at `read_at`, by `clock.seconds`.
+    `schemas` has the collections whose schema is applied; the texts are elsewhere.
     """
 
     id: UUID
@@ -55,6 +71,7 @@ class Tenant:
     epoch: int
     address: PlacementAddress
     collections: frozenset[str]
+    schemas: Mapping[str, SchemaReference] = field(hash=False, default_factory=dict)
 
     @property
     def is_paused(self) -> bool:
@@ -145,6 +162,8 @@ class _Row(NamedTuple):
     uri_encrypted: str
     database: str
     collection: str | None
+    schema_digest: str | None
+    schema_mode: str | None
 
 
 # Made once: putting the query together would take longer than the answer does.
@@ -159,11 +178,21 @@ _ROWS = (
         "usage__documents", "usage__bytes", "placement__epoch",
         "placement__kind", "placement__namespace", "placement__cluster__alias",
         "placement__cluster__uri_encrypted", "placement__cluster__database", "collections__name",
+        "collections__schema_digest", "collections__schema_mode",
     )
 )  # fmt: skip
 
 
-def _snapshot(row: _Row, collections: frozenset[str], read_at: float) -> Tenant:
+def _schemas(rows: list[_Row]) -> dict[str, SchemaReference]:
+    return {
+        str(row.collection): SchemaReference(str(row.schema_digest), row.schema_mode)
+        for row in rows
+        if row.schema_mode is not None and row.schema_mode != SchemaMode.OFF
+    }
+
+
+def _snapshot(rows: list[_Row], read_at: float) -> Tenant:
+    row = rows[0]
     cluster = Cluster(alias=row.cluster, uri_encrypted=row.uri_encrypted, database=row.database)
     return Tenant(
         id=row.id,
@@ -189,7 +218,8 @@ def _snapshot(row: _Row, collections: frozenset[str], read_at: float) -> Tenant:
         two_factor_required=row.two_factor_required,
         epoch=row.epoch,
         address=address_at(row.kind, cluster, row.namespace),
-        collections=collections,
+        collections=frozenset(row.collection for row in rows if row.collection is not None),
+        schemas=_schemas(rows),
     )
 
 
@@ -198,8 +228,7 @@ def _read_tenant(organization_id: UUID) -> Tenant | None:
     rows = [_Row._make(row) for row in _ROWS.filter(pk=organization_id)]
     if not rows:
         return None
-    collections = frozenset(row.collection for row in rows if row.collection is not None)
-    return _snapshot(rows[0], collections, read_at)
+    return _snapshot(rows, read_at)
 
 
 _cache: AgedCache[UUID, Tenant] = AgedCache(_read_tenant, max_entries=CACHE_MAX_TENANTS)

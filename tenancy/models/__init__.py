@@ -4,7 +4,7 @@ Fields, constraints and querysets; no rules. `lifecycle` is the only writer of s
 """
 
 from tenancy.models.clusters import Cluster, Plan
-from tenancy.models.collections import Collection, Index, Usage
+from tenancy.models.collections import Collection, Index, SchemaMode, Usage
 from tenancy.models.operations import OPEN, Operation, OperationQuerySet, OperationStatus
 from tenancy.models.organizations import (
     Organization,
@@ -40,5 +40,6 @@ __all__ = [
     "Placement",
     "Plan",
     "SlugReservation",
+    "SchemaMode",
     "Usage",
 ]

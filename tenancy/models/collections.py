@@ -5,13 +5,29 @@ from django.db import models
 from tenancy.models.organizations import Organization
 
 
+class SchemaMode(models.TextChoices):
+    """What is done about documents that do not satisfy their collection's schema."""
+
+    OFF = "off", "off"
+    WARN = "warn", "warn"
+    ENFORCE = "enforce", "enforce"
+
+
 class Collection(models.Model):
-    """A logical collection of an organization; `main` is always there."""
+    """A logical collection of an organization; `main` is always there.
+
+    `json_schema` is the text of a JSON Schema, or empty; `schema_digest` is that of the text.
+    """
 
     organization = models.ForeignKey(
         Organization, on_delete=models.CASCADE, related_name="collections"
     )
     name = models.CharField(max_length=63)
+    json_schema = models.TextField(default="", blank=True)
+    schema_digest = models.CharField(max_length=64, default="", blank=True)
+    schema_mode = models.CharField(
+        max_length=7, choices=SchemaMode.choices, default=SchemaMode.OFF
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

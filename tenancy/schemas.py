@@ -1,0 +1,190 @@
+"""Judge documents by the JSON Schemas of their collections.
+
+A tenant's snapshot says which schema a collection has. Its text is read once for each schema and
+process, when the first document is to be judged by it.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import jsonschema_rs
+import orjson
+
+from tenancy.catalog import Tenant
+from tenancy.exceptions import FieldError, SchemaViolation
+from tenancy.models import Collection, SchemaMode
+from tenancy.mongo import extended_json
+from tenancy.schema_rules import MAX_ERRORS, check_schema, cut
+from tenancy.schema_walk import pointer_of
+
+CACHE_MAX_SCHEMAS = 256
+POINTER_CHARACTERS = 1_000
+# Finding all errors takes so long for each, and for each byte of what a message may name; if it
+# could take too long for a document, the first error is all that is told.
+ERROR_MICROSECONDS = 12.0
+ERROR_BYTE_MICROSECONDS = 0.05
+EXPLANATION_MAX_MICROSECONDS = 250_000.0
+
+Check = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class CompiledSchema:
+    """A schema, ready to judge documents.
+
+    It sees a document in relaxed Extended JSON, without `_meta`; its `_id` only if the top level
+    of the schema names that, among its `properties` or as `required`.
+    """
+
+    validator: jsonschema_rs.Validator
+    sees_id: bool
+    error_microseconds: float
+
+    @classmethod
+    def of(cls, schema: Any) -> "CompiledSchema":
+        """Return a schema compiled. Raises ValidationFailed with pointers into `/json_schema`."""
+        validator, work = check_schema(schema)
+        sees_id = "_id" in schema.get("properties", ()) or "_id" in schema.get("required", ())
+        named = max(map(len, map(orjson.dumps, _named(schema))), default=0)
+        return cls(validator, sees_id, work * (ERROR_MICROSECONDS + ERROR_BYTE_MICROSECONDS * named))
+
+    def find_errors(self, document: dict[str, Any]) -> list[FieldError]:
+        """Return at most `MAX_ERRORS` reasons why a document does not satisfy the schema."""
+        hidden = ("_meta",) if self.sees_id else ("_meta", "_id")
+        fields = {key: value for key, value in document.items() if key not in hidden}
+        text = extended_json.dumps(fields)
+        spelled = orjson.loads(text)
+        if self.validator.is_valid(spelled):
+            return []
+        places = text.count(b",") + text.count(b"{") + text.count(b"[")
+        if places * self.error_microseconds <= EXPLANATION_MAX_MICROSECONDS:
+            errors = zip(range(MAX_ERRORS), self.validator.iter_errors(spelled), strict=False)
+            return list(dict.fromkeys(_error_of(error) for _, error in errors))
+        return [_error_of(_first_error(self.validator, spelled))]
+
+
+def _named(schema: Any) -> list[Any]:
+    """Return what messages may name: the values of every `enum` and `const`, wherever they are."""
+    found, pending = [], [schema]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            found += [value[keyword] for keyword in ("enum", "const") if keyword in value]
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+    return found
+
+
+def _first_error(validator: jsonschema_rs.Validator, value: Any) -> jsonschema_rs.ValidationError:
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return error
+    raise AssertionError("what was not valid is valid now")
+
+
+def _error_of(error: jsonschema_rs.ValidationError) -> FieldError:
+    """Return an error with its place in the document, or the nearest above whose pointer fits."""
+    path = list(error.instance_path)
+    while len(pointer := pointer_of(path)) > POINTER_CHARACTERS:
+        path.pop()
+    return FieldError(pointer, error.kind.name, cut(error.message))
+
+
+class Violations:
+    """What stored documents have against them, by `_id`, where the schema only warns."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], tuple[FieldError, ...]] = {}
+
+    def note(self, document_id: Any, errors: Sequence[FieldError]) -> None:
+        """Note what the newest version of a document has against it; nothing, if there is none."""
+        key = _key(document_id)
+        if errors:
+            self._found[key] = tuple(errors)
+        else:
+            self._found.pop(key, None)
+
+    def of(self, document_id: Any) -> tuple[FieldError, ...]:
+        """Return what a document has against it."""
+        return self._found.get(_key(document_id), ())
+
+    def __len__(self) -> int:
+        """Return how many documents have anything against them."""
+        return len(self._found)
+
+
+def _key(document_id: Any) -> tuple[str, str]:
+    return type(document_id).__name__, repr(document_id)
+
+
+def find_check(tenant: Tenant, collection: str, noted: Violations | None) -> Check | None:
+    """Return what judges the documents of a collection before they are stored, or None.
+
+    Where the schema is enforced it raises SchemaViolation; where it only warns it writes into
+    `noted`, and there is none if nobody wants to know.
+    """
+    reference = tenant.schemas.get(collection)
+    if reference is None or (reference.mode == SchemaMode.WARN and noted is None):
+        return None
+    noted = noted if reference.mode == SchemaMode.WARN else None
+    return _Check(partial(_find_schema, tenant.id, collection, reference.digest), noted)
+
+
+class _Check:
+    """A check that finds its schema with the first document: whoever only reads needs none."""
+
+    def __init__(self, find: Callable[[], CompiledSchema | None], noted: Violations | None) -> None:
+        self._find, self._noted = find, noted
+        self._schema: CompiledSchema | None = None
+        self._is_known = False
+
+    def __call__(self, fields: dict[str, Any]) -> None:
+        if not self._is_known:
+            self._schema, self._is_known = self._find(), True
+        errors = self._schema.find_errors(fields) if self._schema else []
+        if self._noted is not None:
+            self._noted.note(fields.get("_id"), errors)
+        elif errors:
+            raise SchemaViolation(errors=errors)
+
+
+_cache: OrderedDict[str, CompiledSchema] = OrderedDict()
+_lock = threading.Lock()
+
+
+def digest_of(text: str) -> str:
+    """Return what names a schema's text."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _find_schema(organization_id: UUID, collection: str, digest: str) -> CompiledSchema | None:
+    """Return a schema from the cache, or the one that the collection has now; None if it has none.
+
+    A snapshot may be one TTL behind: then the newer schema judges a little early.
+    """
+    known = _cache.get(digest)
+    if known is not None:
+        return known
+    row = Collection.objects.filter(organization_id=organization_id, name=collection).first()
+    if row is None or row.schema_mode == SchemaMode.OFF:
+        return None
+    found = CompiledSchema.of(orjson.loads(row.json_schema))
+    with _lock:
+        _cache[row.schema_digest] = found
+        while len(_cache) > CACHE_MAX_SCHEMAS:
+            _cache.popitem(last=False)
+    return found
+
+
+def forget_schemas() -> None:
+    """Forget every compiled schema, as a new process would have it."""
+    with _lock:
+        _cache.clear()
