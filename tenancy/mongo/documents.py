@@ -10,19 +10,15 @@ from typing import Any, NoReturn
 
 from bson import ObjectId, encode
 from pymongo import ReturnDocument
-from pymongo.errors import BulkWriteError, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 
-from tenancy.exceptions import (
-    AlreadyExists,
-    FieldError,
-    PreconditionFailed,
-    RevisionConflict,
-    ValidationFailed,
-)
+from tenancy.exceptions import AlreadyExists, PreconditionFailed, RevisionConflict
+from tenancy.mongo.bulk import BulkWriting
 from tenancy.mongo.clients import Document
-from tenancy.mongo.errors import driver_errors, duplicate_fields, positions_of_taken_ids
+from tenancy.mongo.errors import driver_errors, duplicate_fields, has_taken_id
+from tenancy.mongo.many import ManyWriting
 from tenancy.mongo.merge_patch import apply_merge_patch
-from tenancy.mongo.reading import PAGE_MAX_DOCUMENTS, START, Page, ReadableCollection
+from tenancy.mongo.reading import PAGE_MAX_DOCUMENTS, START, Page
 from tenancy.mongo.revisions import (
     FIRST_REVISION,
     IfMatch,
@@ -37,16 +33,15 @@ from tenancy.mongo.revisions import (
     revision_of,
     shown,
 )
+from tenancy.mongo.writing import BEFORE, with_id
 
 __all__ = ["PAGE_MAX_DOCUMENTS", "START", "Page", "TenantCollection"]
 
 PATCH_ATTEMPTS = 32
 PATCH_BACKOFF_SECONDS = 0.002
-# What a replaced or deleted document was: its `_id`, its `_meta`, and how large it was.
-_BEFORE = {"_meta": 1, "size": {"$bsonSize": "$$ROOT"}}
 
 
-class TenantCollection(ReadableCollection):
+class TenantCollection(BulkWriting, ManyWriting):
     """One logical collection of one tenant, at one placement: everything a tenant may do with it.
 
     Raises StalePlacement when MongoDB, or `confirm_absent`, says that the placement has moved on:
@@ -63,25 +58,26 @@ class TenantCollection(ReadableCollection):
 
     def insert_many(self, batch: Iterable[Document]) -> int:
         """Store new documents and return how many; one whose `_id` is taken is left as it is."""
-        made = [self._new_document(fields) for fields in batch]
-        refused: set[int] = set()
-        with driver_errors(writing=True):
-            try:
-                self._collection.insert_many(
-                    [document for document, _ in made], ordered=False, session=self._session
-                )
-            except BulkWriteError as error:
-                refused = positions_of_taken_ids(error)
-        stored = [size for index, (_, size) in enumerate(made) if index not in refused]
+        meta = first_meta(self._by)
+        meta_bytes = bytes_of_meta({"_meta": meta})
+        made = [
+            self._ready({"_id": fields.get("_id", ObjectId()), **fields}, meta, meta_bytes)
+            for fields in batch
+        ]
+        refused = self._insert_unordered([document for document, _ in made])
+        stored = [size for position, (_, size) in enumerate(made) if position not in refused]
         self._on_change(len(stored), sum(stored))
+        for error in refused.values():
+            if not has_taken_id(error):
+                raise error
         return len(stored)
 
     def create(self, document_id: Any, fields: Document) -> Document:
         """Store a document under an id that must be free, else raise PreconditionFailed."""
         try:
-            return self.insert(_with_id(document_id, fields))
+            return self.insert(with_id(document_id, fields))
         except AlreadyExists as error:
-            if [problem.pointer for problem in error.errors] != ["/_id"]:
+            if not has_taken_id(error):
                 raise
             self._explain_mismatch(document_id)
 
@@ -92,7 +88,7 @@ class TenantCollection(ReadableCollection):
 
         Return it and whether it was created. Raises DocumentNotFound or PreconditionFailed.
         """
-        fields, at = _with_id(document_id, fields), now()
+        fields, at = with_id(document_id, fields), now()
         size = self._check_size(fields)
         self._check(fields)
         with driver_errors(writing=True):
@@ -101,6 +97,7 @@ class TenantCollection(ReadableCollection):
             self._explain_mismatch(document_id)
         if before is None:
             self._confirm_absent()
+            self._room(1, 0)
             with driver_errors(writing=True):
                 before = self._replace(fields, at, {}, upsert=True)
         self._on_change(int(before is None), size - self._size_before(before))
@@ -116,7 +113,7 @@ class TenantCollection(ReadableCollection):
 
         Raises DocumentNotFound, PreconditionFailed, or RevisionConflict when others keep winning.
         """
-        _, *changes = _with_id(document_id, patch).items()  # a merge would change an id, too
+        _, *changes = with_id(document_id, patch).items()  # a merge would change an id, too
         for attempt in range(PATCH_ATTEMPTS):
             current = self._read(document_id)
             if not holds(if_match, current):
@@ -132,18 +129,12 @@ class TenantCollection(ReadableCollection):
         with driver_errors(writing=True):
             before = self._collection.find_one_and_delete(
                 self._find_by_id(document_id, condition_of(if_match)),
-                projection=_BEFORE,
+                projection=BEFORE,
                 session=self._session,
             )
         if before is None:
             self._explain_mismatch(document_id)
         self._on_change(-1, -self._size_before(before))
-
-    def _size_before(self, before: Document | None) -> int:
-        """Return the size of the fields that a document had before it was changed."""
-        if before is None:
-            return 0
-        return int(before["size"]) - bytes_of_meta(before) - self._boundary.id_extra_bytes
 
     def _new_document(self, fields: Document) -> tuple[Document, int]:
         document = {"_id": fields.get("_id", ObjectId()), **fields}
@@ -162,7 +153,7 @@ class TenantCollection(ReadableCollection):
                 return self._collection.find_one_and_update(
                     query,
                     [{"$replaceWith": {"$mergeObjects": new}}],
-                    projection=_BEFORE,
+                    projection=BEFORE,
                     upsert=upsert,
                     return_document=ReturnDocument.BEFORE,
                     session=self._session,
@@ -198,15 +189,3 @@ class TenantCollection(ReadableCollection):
         raise PreconditionFailed(
             f"The document is at revision {revision}.", extra={"current": f'"r{revision}"'}
         )
-
-
-def _with_id(document_id: Any, fields: Document) -> Document:
-    """Return the fields with the id of the path first. Raises ValidationFailed if they differ."""
-    if "_id" in fields and not _same_id(fields["_id"], document_id):
-        message = "The _id in the body is not the one in the path. An _id never changes."
-        raise ValidationFailed(message, errors=[FieldError("/_id", "id_mismatch", message)])
-    return {"_id": document_id, **{key: fields[key] for key in fields if key != "_id"}}
-
-
-def _same_id(one: Any, other: Any) -> bool:
-    return bool(one == other) and isinstance(one, type(other)) | isinstance(other, type(one))

@@ -6,6 +6,7 @@ Server codes: https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_co
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from bson.errors import BSONError
 from bson.errors import InvalidDocument as InvalidBsonDocument
@@ -27,6 +28,7 @@ from tenancy.exceptions import (
 )
 
 WRITE_CONFLICT = 112
+SNAPSHOT_TOO_OLD = 239
 SNAPSHOT_UNAVAILABLE = 246
 NO_SUCH_TRANSACTION = 251
 NAMESPACE_NOT_FOUND = 26
@@ -75,6 +77,28 @@ def positions_of_taken_ids(error: driver.BulkWriteError) -> set[int]:
     return {each["index"] for each in refused}
 
 
+def refused_writes(error: driver.BulkWriteError) -> dict[int, TenancyError]:
+    """Return which writes of a batch were refused, by their positions, and what each means.
+
+    Raises the error itself if the others are not confirmed.
+    """
+    if error.details["writeConcernErrors"]:
+        raise error
+    return {each["index"]: _of_write(each) for each in error.details["writeErrors"]}
+
+
+def _of_write(details: dict[str, Any]) -> TenancyError:
+    if details["code"] == DUPLICATE_KEY:
+        return _already_exists(list(details.get("keyPattern") or {"_id": 1}))
+    return _of_code(driver.OperationFailure("", details["code"]), writing=True)
+
+
+def has_taken_id(error: TenancyError) -> bool:
+    """Return whether it says that the `_id` is taken, and not another unique value."""
+    is_taken = isinstance(error, AlreadyExists)
+    return is_taken and [problem.pointer for problem in error.errors] == ["/_id"]
+
+
 def _already_exists(fields: list[str]) -> AlreadyExists:
     if fields == ["_id"]:
         detail = "A document with this _id exists already."
@@ -97,6 +121,9 @@ _MEANINGS: dict[int | None, tuple[type[TenancyError], str]] = {
     ),
     CANNOT_INDEX_PARALLEL_ARRAYS: (
         InvalidDocument, "Two fields of one index hold arrays; MongoDB allows one of them to.",
+    ),
+    SNAPSHOT_TOO_OLD: (
+        QueryTimeout, "It took longer than MongoDB keeps the documents of one moment (5 minutes).",
     ),
     BACKGROUND_OPERATION_IN_PROGRESS: (TenantBusy, "An index is being built. Try again later."),
 }  # fmt: skip

@@ -23,12 +23,9 @@ class LimitedCollection(TenantCollection):
     def __init__(self, *place: Any, assert_room: AssertRoom, **options: Any) -> None:
         super().__init__(*place, **options)
         self._assert_room = assert_room
-        self._is_absent = self._confirm_absent
-        self._confirm_absent = self._confirm_room
 
-    def _confirm_room(self) -> None:
-        self._is_absent()
-        self._assert_room(1, 0)
+    def _room(self, documents: int, size: int) -> None:
+        self._assert_room(documents, size)
 
     def _new_document(self, fields: Document) -> tuple[Document, int]:
         document, size = super()._new_document(fields)

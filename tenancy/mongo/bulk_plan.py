@@ -1,0 +1,172 @@
+"""What a bulk is to do, and what comes of it: computed from what the documents are now. Pure.
+
+Inside of a transaction the answer to each operation follows from a snapshot, so that one read and
+one write serve for many. The rules are those of the single calls, and a test holds them together.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tenancy.exceptions import (
+    AlreadyExists,
+    DocumentNotFound,
+    FieldError,
+    PreconditionFailed,
+    TenancyError,
+)
+from tenancy.mongo.clients import Document
+from tenancy.mongo.merge_patch import apply_merge_patch
+from tenancy.mongo.revisions import (
+    FIRST_REVISION,
+    bytes_of_meta,
+    first_meta,
+    next_meta,
+    revision_of,
+)
+from tenancy.mongo.writing import WRITE_PROBLEMS, with_id
+
+Op = Literal["insert", "replace", "upsert", "patch", "delete"]
+Effect = Literal["created", "changed", "deleted", "failed"]
+Ready = Callable[[Document, Document, int], tuple[Any, int]]
+Room = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One operation of a bulk.
+
+    `fields` is a document with its `_id`, a patch, or {}. `if_rev` is the revision that the
+    document must be at. `error` is what is known to be wrong with it: then it is not done.
+    """
+
+    op: Op
+    document_id: Any
+    fields: Document
+    if_rev: int | None = None
+    error: TenancyError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of an operation; `revision` is that of a document which is there now."""
+
+    op: Op
+    document_id: Any
+    effect: Effect
+    revision: int | None = None
+    error: TenancyError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A document as it is before an operation; `fields`, without `_meta`, only for patches."""
+
+    meta: Document
+    size: int
+    fields: Document | None = None
+
+    @property
+    def revision(self) -> int:
+        """Its revision."""
+        return revision_of({"_meta": self.meta})
+
+
+def failure(change: Change, error: TenancyError) -> Outcome:
+    """Return the outcome of an operation that was not done."""
+    return Outcome(change.op, change.document_id, "failed", error=error)
+
+
+def created(change: Change) -> Outcome:
+    """Return the outcome of an operation that has stored a new document."""
+    return Outcome(change.op, change.document_id, "created", FIRST_REVISION)
+
+
+class Plan:
+    """The writes that operations come to, one after another, from `held` on."""
+
+    def __init__(self, held: dict[Any, Held], *, by: str, ready: Ready, room: Room) -> None:
+        self._held = held
+        self._by = by
+        self._ready, self._room = ready, room
+        self.position = 0  # of the operation that is planned
+        self.writes: list[tuple[int, str, Any, Any]] = []  # position, kind, `_id`, what is stored
+        self.documents, self.bytes = 0, 0
+        self.is_doubtful = False  # something was not found
+        self._acts: Mapping[Op, Callable[[Change], Outcome]] = {
+            "insert": self._insert,
+            "replace": self._replace,
+            "upsert": self._upsert,
+            "patch": self._patch,
+            "delete": self._delete,
+        }
+
+    def apply(self, change: Change) -> Outcome:
+        """Return what comes of an operation, and plan its write, if any."""
+        if change.error is not None:
+            return failure(change, change.error)
+        try:
+            return self._acts[change.op](change)
+        except WRITE_PROBLEMS as error:
+            return failure(change, error)
+
+    def _find(self, change: Change) -> Held:
+        """Return the document as it is. Raises DocumentNotFound or PreconditionFailed."""
+        held = self._held.get(change.document_id)
+        if held is None:
+            self.is_doubtful = True
+            raise DocumentNotFound
+        if change.if_rev is not None and change.if_rev != held.revision:
+            raise PreconditionFailed(
+                f"The document is at revision {held.revision}.",
+                extra={"current": f'"r{held.revision}"'},
+            )
+        return held
+
+    def _insert(self, change: Change) -> Outcome:
+        if change.document_id in self._held:
+            detail = "A document with this _id exists already."
+            raise AlreadyExists(detail, errors=[FieldError("/_id", "already_exists", detail)])
+        self._put(change, change.fields, None)
+        return created(change)
+
+    def _replace(self, change: Change) -> Outcome:
+        return self._put_over(change, with_id(change.document_id, change.fields))
+
+    def _upsert(self, change: Change) -> Outcome:
+        if change.if_rev is not None or change.document_id in self._held:
+            return self._replace(change)
+        self.is_doubtful = True
+        self._put(change, with_id(change.document_id, change.fields), None)
+        return created(change)
+
+    def _patch(self, change: Change) -> Outcome:
+        changes = dict(list(with_id(change.document_id, change.fields).items())[1:])
+        held = self._find(change)
+        return self._put_over(change, apply_merge_patch(held.fields, changes))
+
+    def _delete(self, change: Change) -> Outcome:
+        held = self._find(change)
+        del self._held[change.document_id]
+        self.writes.append((self.position, "delete", change.document_id, None))
+        self.documents -= 1
+        self.bytes -= held.size
+        return Outcome(change.op, change.document_id, "deleted")
+
+    def _put_over(self, change: Change, fields: Document) -> Outcome:
+        held = self._find(change)
+        self._put(change, fields, held)
+        return Outcome(change.op, change.document_id, "changed", held.revision + 1)
+
+    def _put(self, change: Change, fields: Document, old: Held | None) -> None:
+        """Plan to store a document in the place of `old`, if it may be and there is room."""
+        meta = next_meta({"_meta": old.meta}, self._by) if old else first_meta(self._by)
+        raw, size = self._ready(fields, meta, bytes_of_meta({"_meta": meta}))
+        more, grown = int(old is None), size - (old.size if old else 0)
+        if more or grown > 0:
+            self._room(self.documents + more, self.bytes + grown)
+        kind = "replace" if old else "insert"
+        self.writes.append((self.position, kind, change.document_id, raw))
+        self.documents += more
+        self.bytes += grown
+        self._held[change.document_id] = Held(meta, size, fields)
