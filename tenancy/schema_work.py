@@ -107,9 +107,9 @@ class _Measuring:
     def _targets_of(self, at: Place, name: str) -> list[Place]:
         if name in self._by_pointer:
             return [self._by_pointer[name]]
-        if name in self._anchors:
-            return self._anchors[name]
-        self._refuse(at, "dead_reference", "There is no schema in this place.")
+        if name not in self._anchors:
+            self._refuse(at, "dead_reference", "There is no schema in this place.")
+        return self._anchors[name]
 
     def _refuse_work(self) -> NoReturn:
         message = "The schema is too complex: its parts apply each other too often."

@@ -52,7 +52,9 @@ class CompiledSchema:
         validator, work = check_schema(schema)
         sees_id = "_id" in schema.get("properties", ()) or "_id" in schema.get("required", ())
         named = max(map(len, map(orjson.dumps, _named(schema))), default=0)
-        return cls(validator, sees_id, work * (ERROR_MICROSECONDS + ERROR_BYTE_MICROSECONDS * named))
+        return cls(
+            validator, sees_id, work * (ERROR_MICROSECONDS + ERROR_BYTE_MICROSECONDS * named)
+        )
 
     def find_errors(self, document: dict[str, Any]) -> list[FieldError]:
         """Return at most `MAX_ERRORS` reasons why a document does not satisfy the schema."""

@@ -74,6 +74,7 @@ class CollectionViewSet(TenantViewSet):
                 "documents": size.documents if size else None,
                 "bytes": size.bytes if size else None,
                 "indexes": indexes_of(self.tenant.id, collection),
+                "schema_mode": row.schema_mode,
             }
         )
 

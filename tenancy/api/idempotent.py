@@ -31,7 +31,14 @@ HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 KEY = re.compile(r"[ -~]{1,255}")
 # What a client goes on with; everything else is made anew for each answer.
-KEPT_HEADERS = ("Bulk-Failed", "Cache-Control", "ETag", "Location", "Referrer-Policy")
+KEPT_HEADERS = (
+    "Bulk-Failed",
+    "Cache-Control",
+    "ETag",
+    "Location",
+    "Referrer-Policy",
+    "Schema-Violations",
+)
 # These say nothing of what was asked for, and waiting helps.
 NOT_KEPT = frozenset({401, 429})
 NOT_KEPT_CODES = frozenset({

@@ -3,6 +3,8 @@
 from rest_framework import serializers
 
 from tenancy.api.requests import StrictSerializer
+from tenancy.models import SchemaMode
+from tenancy.wording import nearest
 
 # Long enough to be told apart from a name that is merely too long: `names` says what is wrong.
 NAME_MAX_INPUT = 1_000
@@ -109,6 +111,40 @@ class NewIndex(StrictSerializer):
     sparse = ExactBooleanField(default=False)
     ttl_seconds = ExactIntegerField(required=False, allow_null=True, default=None)
     name = NameField(required=False)
+
+
+class RawJsonField(serializers.Field):  # type: ignore[type-arg]
+    """Any JSON as it came: others say what it may be."""
+
+    def to_internal_value(self, data: object) -> object:
+        """Return it."""
+        return data
+
+
+class ModeField(serializers.ChoiceField):
+    """What a schema does; the nearest is told to who asks for what there is not."""
+
+    default_error_messages = {"invalid_choice": "A mode is one of off, warn, enforce.{nearest}"}
+
+    def to_internal_value(self, data: object) -> str:
+        """Return the mode, or refuse."""
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", nearest=nearest(str(data)[:20], list(self.choices)))
+        return data
+
+
+class NewSchema(StrictSerializer):
+    """What PUT /collections/{c}/schema takes."""
+
+    json_schema = RawJsonField(allow_null=True)
+    mode = ModeField(choices=SchemaMode.choices)
+
+
+class SchemaTrial(StrictSerializer):
+    """What POST /collections/{c}/schema/check takes."""
+
+    json_schema = RawJsonField(required=False)
+    cursor = serializers.CharField(required=False)
 
 
 class NewCollection(StrictSerializer):

@@ -1,6 +1,7 @@
 """What the tenant's own views share."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
 from rest_framework.request import Request
@@ -16,8 +17,10 @@ from tenancy.catalog import Tenant
 from tenancy.lifecycle import declare_collection
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.once import Progress
+from tenancy.schemas import Violations
 
 T = TypeVar("T")
+VIOLATIONS = "Schema-Violations"
 
 
 class TenantViewSet(ViewSet):
@@ -44,9 +47,21 @@ class TenantViewSet(ViewSet):
 class DataViewSet(TenantViewSet):
     """A view of the documents of one collection."""
 
+    @cached_property
+    def noted(self) -> Violations:
+        """What this request has stored although the schema, which only warns, is against it."""
+        return Violations()
+
     def read(self, collection: str, call: Callable[[TenantCollection], T]) -> T:
         """Return `call(documents)`; it may run more than once. See `with_collection`."""
-        return with_collection(self.tenant.id, collection, call, by=actor_of(self.request))
+        actor = actor_of(self.request)
+        return with_collection(self.tenant.id, collection, call, by=actor, noted=self.noted)
+
+    def warned(self, response: Response) -> Response:
+        """Return an answer with the number of documents that the schema only warns of."""
+        if self.noted:
+            response[VIOLATIONS] = str(len(self.noted))
+        return response
 
     def write(
         self,
@@ -65,7 +80,7 @@ class DataViewSet(TenantViewSet):
         record = find_record(self, self.tenant)
         if record is None:
             self._declare(collection, creates=creates)
-            return respond(self.read(collection, call))
+            return self.warned(respond(self.read(collection, call)))
         once = Once(self, record)
         if creates and collection not in self.tenant.collections:
             found = once.find()
@@ -74,7 +89,7 @@ class DataViewSet(TenantViewSet):
             self._declare(collection, creates=True)
 
         def act(documents: TenantCollection) -> Response:
-            return respond(confirmed(documents, call(documents)))
+            return self.warned(respond(confirmed(documents, call(documents))))
 
         return once.write(lambda do: self.read(collection, do), act)
 
@@ -97,13 +112,13 @@ class DataViewSet(TenantViewSet):
         record = find_record(self, self.tenant, digest)
         if record is None:
             self._declare(collection, creates=creates)
-            return work(Progress())
+            return self.warned(work(Progress()))
         once = Once(self, record)
         found = once.find()
         if isinstance(found, Answer):
             return Replay(found)
         self._declare(collection, creates=creates)
-        return once.work(found, work)
+        return once.work(found, lambda progress: self.warned(work(progress)))
 
     def _declare(self, collection: str, *, creates: bool) -> None:
         if creates and collection not in self.tenant.collections:

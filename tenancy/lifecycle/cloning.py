@@ -120,7 +120,14 @@ def _wish_of(source: Organization, wish: Wish) -> Wish:
 
 def _copy_definitions(source: Organization, clone: Organization) -> None:
     for collection in source.collections.prefetch_related("indexes"):
-        row, _ = Collection.objects.get_or_create(organization=clone, name=collection.name)
+        row, _ = Collection.objects.update_or_create(
+            organization=clone, name=collection.name,
+            defaults={
+                "json_schema": collection.json_schema,
+                "schema_digest": collection.schema_digest,
+                "schema_mode": collection.schema_mode,
+            },
+        )  # fmt: skip
         for index in collection.indexes.all():
             index.pk, index.collection = None, row
             Index.objects.bulk_create([index])

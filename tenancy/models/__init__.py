@@ -39,7 +39,7 @@ __all__ = [
     "OrganizationStatus",
     "Placement",
     "Plan",
-    "SlugReservation",
     "SchemaMode",
+    "SlugReservation",
     "Usage",
 ]
