@@ -33,6 +33,7 @@ from tenancy.models import OPEN, Collection, Organization, OrganizationStatus
 from tenancy.mongo import fences, inventory, provisioning
 from tenancy.mongo.indexes import IndexSpec, list_indexes
 from tenancy.mongo.strays import remove_if_empty
+from tenancy.names import RECORDS_COLLECTION
 
 # A runner that died in a step's delay left an operation that is due this soon at most.
 DUE_WAIT_MAX_SECONDS = 10.0
@@ -199,6 +200,8 @@ def _drop_empty(finding: Finding, by: str) -> None:
         for name in names:
             if not remove_if_empty(place, name):
                 raise Conflict(NOT_EMPTY)
+        if finding.kind == "database":
+            provisioning.drop_physical(place, RECORDS_COLLECTION)
 
 
 REPAIRS: dict[str, Callable[[Finding, str], None]] = {

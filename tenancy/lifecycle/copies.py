@@ -17,6 +17,7 @@ from tenancy.audit import record_event
 from tenancy.exceptions import InvalidInput, PlacementDisturbed, PlacementUnsupported
 from tenancy.lifecycle.indexes import declared_indexes
 from tenancy.mongo import indexes, provisioning
+from tenancy.mongo.carried_records import CarriedRecords
 from tenancy.mongo.changes import SENTINELS, Change, Changes, note_time
 from tenancy.mongo.clients import ping
 from tenancy.mongo.copying import Copy
@@ -53,6 +54,7 @@ class CopyRun:
         state = run.operation.state
         changes = Changes(source, since=state["since"], token=state.get("token", ""))
         self.copy = Copy(source, target, changes, run.guarded, only=only)
+        self.records = CarriedRecords(source, target, run.organization_id, run.guarded)
 
     @classmethod
     def of(

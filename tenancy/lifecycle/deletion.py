@@ -26,7 +26,7 @@ from tenancy.models import (
     SlugReservation,
     Usage,
 )
-from tenancy.mongo import provisioning
+from tenancy.mongo import carried_records, provisioning
 from tenancy.operations import (
     Kind,
     Run,
@@ -116,9 +116,10 @@ def _drop(run: Run) -> None:
     run.update(params=run.params | {"restorable": False})  # before anything is gone
     cancel_operations(organization, blocking=False)
     take_stock(run)
-    dropped = sum(
-        provisioning.drop_namespace(place.address, run.guarded) for place in places_of(organization)
-    )
+    dropped = 0
+    for place in places_of(organization):
+        dropped += provisioning.drop_namespace(place.address, run.guarded)
+        carried_records.forget(place.address, organization.pk, run.guarded)
     collections = run.params.get("collections_dropped", 0) + dropped
     run.update(params=run.params | {"collections_dropped": collections})
 

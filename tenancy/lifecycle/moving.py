@@ -44,9 +44,9 @@ from tenancy.lifecycle.placing import PlaceTaken, check_residency, take_place
 from tenancy.lifecycle.states import lock_organization
 from tenancy.lifecycle.switching import copy_of, end_own_pause, source_of, switch, target_of
 from tenancy.models import Cluster, Operation, Organization
-from tenancy.mongo import provisioning
+from tenancy.mongo import carried_records, provisioning
 from tenancy.mongo.changes import SENTINELS, HistoryLost
-from tenancy.names import Kind
+from tenancy.names import Kind, PlacementAddress
 from tenancy.operations import Kind as OperationKind
 from tenancy.operations import (
     Run,
@@ -152,7 +152,9 @@ def _prepare(run: Run) -> None:
 
 
 def _copy(run: Run) -> None:
-    copy_of(run).copy_all()
+    copy = copy_of(run)
+    copy.copy_all()
+    copy.records.bring()
 
 
 def _index(run: Run) -> None:
@@ -173,6 +175,7 @@ def _late(run: Run) -> None:
     until = time.monotonic() + timeout
     try:
         while time.monotonic() < until:
+            copy.records.bring()  # first: whoever repeats a late write finds that it was made
             copy.catch_late()
         sentinel = copy.copy.write_sentinel(f"late {time.time_ns()}")
         while not copy.catch_late(until=sentinel):
@@ -184,6 +187,7 @@ def _late(run: Run) -> None:
         names = catalog.declared_collections(run.organization_id)
         since_ms = run.operation.state["switched_at_ms"] - round(timeout * 1000)
         copy.copy.carry_newer(names, since_ms)
+    copy.records.bring()
 
 
 def _is_source_gone(run: Run) -> bool:
@@ -207,6 +211,14 @@ def _drop(run: Run) -> None:
             provisioning.drop_collection(address, logical, run.guarded)
     else:
         provisioning.drop_namespace(address, run.guarded)
+    _forget_records(run, address)
+
+
+def _forget_records(run: Run, address: PlacementAddress) -> None:
+    """Remove the organization's records from a place, unless those of its other place are there."""
+    places = source_of(run).address, target_of(run).address
+    if len({(each.cluster, each.database) for each in places}) > 1:
+        carried_records.forget(address, run.organization_id, run.guarded)
 
 
 def _undo(run: Run) -> None:
@@ -221,6 +233,7 @@ def _undo(run: Run) -> None:
     if leftover:
         with suppress(Unavailable, NotFound):  # NotFound: the cluster was removed meanwhile
             provisioning.drop_namespace(target_of(run).address, run.guarded)
+            _forget_records(run, target_of(run).address)
             leftover = False
         with suppress(Unavailable):
             provisioning.drop_collection(source_of(run).address, SENTINELS, run.guarded)

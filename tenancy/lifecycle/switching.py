@@ -65,6 +65,7 @@ def switch(run: Run) -> None:
     if not copy.verified:
         end_own_pause(run)  # another runner's, who died in it
         copy.verify()
+    copy.records.bring()  # so that few are left for the pause
     copy.settle()  # whoever does not answer, it is better to know before the pause
     run.assert_wanted()
     try:
@@ -92,6 +93,7 @@ def _bring_over_and_prove(run: Run, copy: CopyRun, begins: datetime) -> int:
         copy.copy.prove()
     began = time.monotonic()
     copy.see_all(max_seconds=PAUSE_MAX_SECONDS)
+    copy.records.bring()
     if copy.copy.prove():
         copy.copy.mend()
     if differing := copy.copy.prove():

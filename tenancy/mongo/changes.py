@@ -13,7 +13,13 @@ from tenancy.exceptions import PlacementDisturbed
 from tenancy.mongo.boundary import Document, owner_of
 from tenancy.mongo.clients import get_client, get_database
 from tenancy.mongo.errors import CHANGE_STREAM_HISTORY_LOST, driver_errors
-from tenancy.names import OWN_DATABASE, SHARED_COLLECTION, PlacementAddress, logical_collection
+from tenancy.names import (
+    OWN_DATABASE,
+    RECORDS_COLLECTION,
+    SHARED_COLLECTION,
+    PlacementAddress,
+    logical_collection,
+)
 
 # One look at the stream waits this long when nothing has changed.
 AWAIT_MS = 20
@@ -44,7 +50,7 @@ def _match(address: PlacementAddress) -> Document:
     if address.kind == "shared":
         return {"ns.coll": SHARED_COLLECTION, "documentKey._id.o": owner_of(address)}
     if address.kind in OWN_DATABASE:
-        return {}
+        return {"ns.coll": {"$ne": RECORDS_COLLECTION}}
     prefix = address.namespace
     # "." and "/" are neighbours in ASCII: the range is every name that begins with the prefix.
     return {"$or": [{"ns.coll": prefix}, {"ns.coll": {"$gt": f"{prefix}.", "$lt": f"{prefix}/"}}]}

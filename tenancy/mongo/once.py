@@ -86,7 +86,8 @@ def owner_id(organization_id: UUID) -> Binary:
     return Binary(organization_id.bytes, UUID_SUBTYPE)
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970."""
     return time.time_ns() // 1_000_000
 
 
@@ -111,7 +112,7 @@ class Record:
         records = records_of(address)
         with driver_errors(writing=False):
             row = records.find_one({"_id": self.stored_id})
-        if row is not None and int(row[EXPIRES]) <= _now_ms():
+        if row is not None and int(row[EXPIRES]) <= now_ms():
             with driver_errors(writing=True):
                 records.delete_one({"_id": self.stored_id, EXPIRES: row[EXPIRES]})
             row = None
@@ -227,7 +228,7 @@ class Progress:
         Raises IdempotencyInProgress if another attempt was first.
         """
         assert self._record is not None
-        now = _now_ms()
+        now = now_ms()
         fresh = {**change, "step": self._step + 1, EXPIRES: DatetimeMS(now + KEPT_MS)}
         if self._step == 0:
             new = {

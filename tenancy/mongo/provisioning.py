@@ -17,7 +17,7 @@ from pymongo.errors import OperationFailure
 from tenancy.mongo.boundary import boundary_of, owner_of
 from tenancy.mongo.clients import Document, get_database
 from tenancy.mongo.errors import NAMESPACE_EXISTS, driver_errors
-from tenancy.names import OWN_DATABASE, PlacementAddress, logical_collection
+from tenancy.names import OWN_DATABASE, RECORDS_COLLECTION, PlacementAddress, logical_collection
 
 Guarded = Callable[[], AbstractContextManager[None]]
 
@@ -49,13 +49,16 @@ def _list(database: Database[Document], condition: Document | None = None) -> li
 def list_physical(
     address: PlacementAddress, condition: Document | None = None
 ) -> list[PhysicalCollection]:
-    """Return everything in the address's database, system collections left out."""
+    """Return everything in the address's database.
+
+    Left out are system collections, and the records of keys: they are no tenant's collection.
+    """
     with driver_errors(writing=False):
         rows = _list(get_database(address), condition)
     return [
         PhysicalCollection(row["name"], row.get("options", {}).get("viewOn"))
         for row in sorted(rows, key=lambda row: str(row["name"]))
-        if not row["name"].startswith("system.")
+        if not row["name"].startswith("system.") and row["name"] != RECORDS_COLLECTION
     ]
 
 
