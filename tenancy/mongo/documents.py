@@ -6,16 +6,23 @@ What it takes and gives is the user's view. How a document is stored, `tenancy.m
 import random
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from bson import ObjectId, encode
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
-from tenancy.exceptions import AlreadyExists, PreconditionFailed, RevisionConflict
+from tenancy.exceptions import (
+    AlreadyExists,
+    DocumentNotFound,
+    PreconditionFailed,
+    RevisionConflict,
+)
 from tenancy.mongo.bulk import BulkWriting
 from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import driver_errors, duplicate_fields, has_taken_id
+from tenancy.mongo.importing import ImportWriting
 from tenancy.mongo.many import ManyWriting
 from tenancy.mongo.merge_patch import apply_merge_patch
 from tenancy.mongo.reading import PAGE_MAX_DOCUMENTS, START, Page
@@ -41,7 +48,7 @@ PATCH_ATTEMPTS = 32
 PATCH_BACKOFF_SECONDS = 0.002
 
 
-class TenantCollection(BulkWriting, ManyWriting):
+class TenantCollection(BulkWriting, ManyWriting, ImportWriting):
     """One logical collection of one tenant, at one placement: everything a tenant may do with it.
 
     Raises StalePlacement when MongoDB, or `confirm_absent`, says that the placement has moved on:
@@ -74,6 +81,9 @@ class TenantCollection(BulkWriting, ManyWriting):
 
     def create(self, document_id: Any, fields: Document) -> Document:
         """Store a document under an id that must be free, else raise PreconditionFailed."""
+        if self._session is not None:  # a refused insert ends the transaction: it explains nothing
+            with suppress(DocumentNotFound):
+                self._explain_mismatch(document_id)
         try:
             return self.insert(with_id(document_id, fields))
         except AlreadyExists as error:
