@@ -8,8 +8,9 @@ from typing import Any
 from django.utils.datastructures import MultiValueDict
 from rest_framework.request import Request
 
-from tenancy.api.requests import child_pointer, nearest, shorten
+from tenancy.api.requests import child_pointer
 from tenancy.exceptions import FieldError, MalformedJson, TenancyError, ValidationFailed
+from tenancy.wording import nearest, shorten
 
 UNKNOWN_MAX = 10
 

@@ -10,12 +10,13 @@ from rest_framework.response import Response
 
 from tenancy.api import schema_audit as schema
 from tenancy.api.pages import PAGE_DEFAULT_ROWS, PAGE_MAX_ROWS
-from tenancy.api.requests import check_parameters, choice_parameter, int_parameter, shorten
+from tenancy.api.requests import check_parameters, choice_parameter, int_parameter
 from tenancy.api.views import TenantViewSet
 from tenancy.audit_chain import Verdict, verify_chain
 from tenancy.exceptions import InvalidParameter
 from tenancy.models import AuditEvent, AuditEventQuerySet
 from tenancy.mongo.cursors import make_cursor, read_cursor
+from tenancy.wording import shorten
 
 FILTERS = ("action", "actor", "since", "until")
 ACTION = re.compile(r"[a-z0-9_]{1,40}(?:\.[a-z0-9_]{1,40}|\.\*)")

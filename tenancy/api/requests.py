@@ -1,6 +1,5 @@
 """What every view asks of a request: strict parameters, strict bodies, conditions, the actor."""
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -17,8 +16,8 @@ from tenancy.exceptions import (
     ValidationFailed,
 )
 from tenancy.mongo.revisions import IfMatch
+from tenancy.wording import nearest, shorten
 
-PREVIEW_CHARACTERS = 60
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 _REVISION = re.compile(r"r([0-9]{1,18})")
 
@@ -44,17 +43,6 @@ def check_collection(request: Request, name: str) -> None:
     principal.check_collection(name)
 
 
-def nearest(name: str, known: Collection[str]) -> str:
-    """Return ` Did you mean “x”?`, or '' if nothing is near."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f" Did you mean “{near[0]}”?" if near else ""
-
-
-def shorten(text: str) -> str:
-    """Return a text short enough to be repeated in an answer."""
-    return text if len(text) <= PREVIEW_CHARACTERS else text[:PREVIEW_CHARACTERS] + "…"
-
-
 def check_parameters(request: Request, *known: str) -> Mapping[str, str]:
     """Return the query parameters. Raises UnknownParameter, or InvalidParameter if repeated."""
     for name, values in request.query_params.lists():
@@ -63,7 +51,17 @@ def check_parameters(request: Request, *known: str) -> Mapping[str, str]:
             raise UnknownParameter(message, errors=[FieldError("", "unknown_parameter", message)])
         if len(values) > 1:
             raise InvalidParameter(f"The parameter “{name}” is given {len(values)} times.")
+        if name == "types":
+            _check_types(values[0])
     return request.query_params
+
+
+def _check_types(value: str) -> None:
+    """Refuse a value of `types`, which `tenancy.api.json.JsonRenderer` acts on, before anything."""
+    if value not in TYPES:
+        raise InvalidParameter(
+            f"“types” is one of {', '.join(TYPES)}, not “{shorten(value)}”.{nearest(value, TYPES)}"
+        )
 
 
 def int_parameter(request: Request, name: str, *, default: int, low: int, high: int) -> int:

@@ -59,10 +59,10 @@ REFUSED_TYPES: Mapping[str, str] = {
 def decode_document(value: Any, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> dict[str, Any]:
     """The document of BSON values that `value`, from `raw_json.loads`, spells.
 
-    Integers outside int32 are Int64, dates DatetimeMS, UUIDs Binary of subtype 4. `_meta` is
-    ours and left out, so that what was read can be sent back. Raises InvalidDocument with a
-    pointer, TypeNotAllowed for a type clients may not write, and PayloadTooLarge for more
-    than `max_bytes` of BSON.
+    Integers outside int32 are Int64, dates naive datetimes in UTC (DatetimeMS where there is no
+    such), UUIDs Binary of subtype 4. `_meta` is ours and left out, so that what was read can be
+    sent back. Raises InvalidDocument with a pointer, TypeNotAllowed for a type clients may not
+    write, and PayloadTooLarge for more than `max_bytes` of BSON.
     """
     return _decode_top(value, "document", max_bytes)
 
@@ -89,6 +89,14 @@ def _decode_top(value: Any, noun: str, max_bytes: int) -> dict[str, Any]:
         )
     _check_size(document, noun, max_bytes)
     return document
+
+
+def decode_value(value: Any, path: Path) -> Any:
+    """The BSON value that raw JSON spells, under the rules of what is inside a document.
+
+    Raises InvalidDocument and TypeNotAllowed; their pointers begin with `path`.
+    """
+    return _decode(value, path, 1)
 
 
 def _decode(value: Any, path: Path, depth: int) -> Any:
