@@ -1,7 +1,9 @@
 """Access tokens: a JWT through simplejwt's codec, with claims parsed into typed ids at the edge."""
 
+import hashlib
+import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
@@ -13,6 +15,7 @@ from accounts.models import Membership, Session
 from accounts.signing import SigningBackend, signing_backend
 
 TOKEN_MAX_CHARACTERS = 2_048
+KEPT_MAX_TOKENS = 20_000
 WHOLE_NUMBERS = ("ep", "iat", "nbf", "exp")
 
 
@@ -55,11 +58,42 @@ def make_access_token(session: Session, membership: Membership) -> str:
 
 
 def read_access_token(raw: str) -> Claims:
-    """Return the claims of a token. Raises TokenExpired or NotAuthenticated, nothing else."""
+    """Return the claims of a token. Raises TokenExpired or NotAuthenticated, nothing else.
+
+    A token that was found good is taken for good, while the keys are the same, until it expires:
+    its signature is what costs most in a request. The rows behind it are asked as ever.
+    """
     if len(raw) > TOKEN_MAX_CHARACTERS:
         raise NotAuthenticated("The access token is not valid.")
+    encoded = raw.encode(errors="surrogatepass")
+    key = (signing_backend(), hashlib.sha256(encoded).digest())
+    kept = _verified.get(key)
+    if kept is None:
+        kept = _verify(encoded)
+        _keep(key, kept)
+    if kept.expires_at <= time.time() - api_settings.LEEWAY:
+        raise TokenExpired
+    return kept.claims
+
+
+class _Verified(NamedTuple):
+    claims: Claims
+    expires_at: int
+
+
+_verified: dict[tuple[SigningBackend, bytes], _Verified] = {}
+
+
+def _keep(key: tuple[SigningBackend, bytes], verified: _Verified) -> None:
+    if len(_verified) >= KEPT_MAX_TOKENS:
+        _verified.clear()
+    _verified[key] = verified
+
+
+def _verify(raw: bytes) -> _Verified:
     try:
-        return _parse(SignedToken(raw.encode()))  # type: ignore[arg-type]
+        token: Any = SignedToken(raw)  # type: ignore[arg-type]
+        return _Verified(_parse(token), token["exp"])
     except ExpiredTokenError as error:
         raise TokenExpired from error
     except (TokenError, KeyError, TypeError, ValueError, OverflowError) as error:

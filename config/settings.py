@@ -69,12 +69,12 @@ MIDDLEWARE = [
     "tenancy.middleware.TenantMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "config.admin_only.AdminSessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django_otp.middleware.OTPMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "config.admin_only.AdminCsrf",
+    "config.admin_only.AdminUsers",
+    "config.admin_only.AdminTwoFactor",
+    "config.admin_only.AdminMessages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [
@@ -156,6 +156,7 @@ TENANCY_SLUG_RETIREMENT = timedelta(days=env.float("TENANCY_SLUG_RETIREMENT", 90
 TENANCY_DELETE_GRACE = timedelta(days=env.float("TENANCY_DELETE_GRACE", 30))
 TENANCY_MAX_COLLECTIONS: int = env.int("TENANCY_MAX_COLLECTIONS", 100)
 TENANCY_MAX_DOCUMENT_BYTES: int = env.int("TENANCY_MAX_DOCUMENT_BYTES", 1_048_576)
+TENANCY_IMPORT_MAX_BYTES: int = env.int("TENANCY_IMPORT_MAX_BYTES", 4 * 1024**3)
 TENANCY_CLUSTER_CEILING: int = env.int("TENANCY_CLUSTER_CEILING", 20_000)
 # What /readyz says besides: a name, and the function that is asked. tenancy knows no limits.
 TENANCY_READINESS_NOTES = {"limits": "accounts.limit_stores.state"}
@@ -220,6 +221,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PARSER_CLASSES": ["tenancy.api.json.JsonParser"],
     "DEFAULT_RENDERER_CLASSES": ["tenancy.api.json.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tenancy.api.json.Negotiation",
     "DEFAULT_SCHEMA_CLASS": "accounts.openapi.RouteSchema",
     "EXCEPTION_HANDLER": "config.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,

@@ -38,7 +38,8 @@ handler400 = "config.problems.bad_request"
 handler404 = "config.problems.not_found"
 handler500 = "config.problems.server_error"
 
-COLLECTION = "api/v1/collections/<str:collection>"
+COLLECTIONS = "api/v1/collections/"
+COLLECTION = f"{COLLECTIONS}<str:collection>"
 DOCUMENTS = f"{COLLECTION}/documents"
 # Here are tokens, secrets and people: neither browsers nor proxies keep what is answered.
 NOT_STORED = ("api/v1/auth/", "api/v1/me", "api/v1/invitations/", "admin/login")
@@ -173,3 +174,5 @@ urlpatterns = [
     _api("admin/login", LogInLegacyViewSet, "legacy-login", post="login"),
     path("admin/", admin.site.urls),
 ]  # fmt: skip
+# Django tries one after the other: what is asked for most comes first.
+urlpatterns.sort(key=lambda route: not str(route.pattern).lstrip("^").startswith(COLLECTIONS))

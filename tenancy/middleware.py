@@ -24,7 +24,7 @@ WELL_FORMED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def _request_id(request: HttpRequest) -> str:
-    given = request.headers.get("X-Request-Id", "")
+    given = request.META.get("HTTP_X_REQUEST_ID", "")  # not `headers`: that copies all of them
     return given if WELL_FORMED_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 

@@ -3,14 +3,30 @@
 from collections.abc import Mapping
 from typing import IO, Any
 
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 from tenancy.exceptions import PayloadTooLarge
 from tenancy.mongo import extended_json
 
 # A document of the largest size, written with long wrappers and generous spaces.
 BODY_MAX_BYTES = 8 * 1_048_576
+
+
+class Negotiation(DefaultContentNegotiation):
+    """DRF's, with a short way for those who take anything, or say what they get anyway."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> Any:
+        """Return a renderer and its media type. Raises NotAcceptable."""
+        first = renderers[0]
+        accepted = request.META.get("HTTP_ACCEPT", "*/*")
+        if format_suffix is None and accepted in ("*/*", first.media_type):
+            return first, first.media_type
+        return super().select_renderer(request, renderers, format_suffix)
 
 
 class JsonParser(BaseParser):
@@ -37,8 +53,16 @@ class MergePatchParser(JsonParser):
     media_type = "application/merge-patch+json"
 
 
+def wants_plain(request: Request | None) -> bool:
+    """Return whether an answer is for people: `?types=plain`."""
+    return request is not None and request.query_params.get("types") == "plain"
+
+
 class JsonRenderer(BaseRenderer):
-    """Render through orjson."""
+    """Render through orjson: without loss, or for people where the request says `?types=plain`.
+
+    A view that answers with documents needs no more than `"types"` among its `check_parameters`.
+    """
 
     media_type = "application/json"
     format = "json"
@@ -51,4 +75,7 @@ class JsonRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         """Return the body; none for an answer without data."""
-        return b"" if data is None else extended_json.dumps(data)
+        if data is None:
+            return b""
+        request = (renderer_context or {}).get("request")
+        return extended_json.dumps(data, plain=wants_plain(request))

@@ -1,10 +1,10 @@
 """BSON to JSON and back without loss: the one module that other modules call for either.
 
 In: `loads` checks the text, `decode_document` and `decode_patch` turn its raw JSON, relaxed or
-canonical, into BSON values. Out: `dumps` writes relaxed Extended JSON v2.
+canonical, into BSON values. Out: `dumps` writes relaxed Extended JSON v2, or what people read.
 """
 
-import math
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -16,8 +16,9 @@ from tenancy.mongo.document_rules import (
     format_id,
     parse_id,
 )
-from tenancy.mongo.extended_types import CODEC_OPTIONS, spell, spell_non_finite
+from tenancy.mongo.extended_types import CODEC_OPTIONS
 from tenancy.mongo.raw_json import loads
+from tenancy.mongo.spelling import has_non_finite, spell, spell_non_finite, spell_plainly
 
 __all__ = [
     "CODEC_OPTIONS",
@@ -25,35 +26,38 @@ __all__ = [
     "decode_document",
     "decode_patch",
     "dumps",
+    "dumps_lines",
     "format_id",
     "loads",
     "parse_id",
 ]
 
 JSON_OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+LINE_OPTIONS = JSON_OPTIONS | orjson.OPT_APPEND_NEWLINE
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, *, plain: bool = False) -> bytes:
     """Relaxed Extended JSON v2 of anything read from BSON under CODEC_OPTIONS.
+
+    With `plain` dates, ids, decimals, UUIDs and whatever else JSON has no type for are strings
+    that people read; what they were cannot be told from them.
 
     Integers beyond +-(2^53-1) are kept from JavaScript's rounding only if they are Int64, as
     BSON and `decode_document` give them: orjson prints a plain int bare. It also prints NaN and
     the infinities as null, so an output with a null in it is looked at again.
     """
-    body = orjson.dumps(value, default=spell, option=JSON_OPTIONS)
-    if b"null" in body and _has_non_finite(value):
-        body = orjson.dumps(spell_non_finite(value), default=spell, option=JSON_OPTIONS)
+    return _dumps(value, plain, JSON_OPTIONS)
+
+
+def dumps_lines(documents: Iterable[Any], *, plain: bool = False) -> bytes:
+    """The same for many, each on a line of its own."""
+    return b"".join([_dumps(document, plain, LINE_OPTIONS) for document in documents])
+
+
+def _dumps(value: Any, plain: bool, options: int) -> bytes:  # noqa: FBT001 -- not called by others
+    default = spell_plainly if plain else spell
+    body = orjson.dumps(value, default=default, option=options)
+    if b"null" in body and has_non_finite(value):
+        spelled = spell_non_finite(value, plain=plain)
+        body = orjson.dumps(spelled, default=default, option=options)
     return body
-
-
-def _has_non_finite(value: Any) -> bool:
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, float) and not math.isfinite(item):
-            return True
-        if isinstance(item, dict):
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)
-    return False

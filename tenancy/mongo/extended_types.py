@@ -1,7 +1,4 @@
-"""The Extended JSON v2 spelling of each BSON type: how it is read, and how it is written.
-
-Types that clients may not write still have a spelling, for documents that others wrote.
-"""
+"""Extended JSON v2 wrappers: how each is read. `tenancy.mongo.spelling` writes them."""
 
 import base64
 import math
@@ -12,32 +9,26 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from bson.binary import UUID_SUBTYPE, Binary, UuidRepresentation
-from bson.code import Code
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
-from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
-from bson.max_key import MaxKey
-from bson.min_key import MinKey
 from bson.objectid import ObjectId
-from bson.regex import Regex
-from bson.timestamp import Timestamp
 
-# How stored documents are read, so that nothing is lost before `dumps` sees it.
+# How stored documents are read, so that nothing is lost before `dumps` sees it. A date is a naive
+# datetime in UTC, which the driver makes in C; beyond the years 1 to 9999 it is a DatetimeMS.
 CODEC_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
     document_class=dict,
     tz_aware=False,
-    datetime_conversion=DatetimeConversion.DATETIME_MS,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     uuid_representation=UuidRepresentation.UNSPECIFIED,
     unicode_decode_error_handler="strict",
 )
 
-EXACT_IN_JAVASCRIPT = 2**53 - 1
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- as BSON is read: naive, in UTC
 MILLISECOND = timedelta(milliseconds=1)
-LAST_ISO_MS = (datetime(9999, 12, 31, 23, 59, 59, 999000, UTC) - EPOCH) // MILLISECOND
+FIRST_MS = (datetime.min - EPOCH) // MILLISECOND  # noqa: DTZ901
+LAST_MS = (datetime.max - EPOCH) // MILLISECOND  # noqa: DTZ901
 
 # --- Extended JSON wrappers to BSON values
 
@@ -95,14 +86,21 @@ def _read_double(inner: Any) -> float:
     return number
 
 
-def _read_date(inner: Any) -> DatetimeMS:
+def date_of(milliseconds: int) -> datetime | DatetimeMS:
+    """Return the time so many milliseconds after 1970, as it would be read under CODEC_OPTIONS."""
+    if FIRST_MS <= milliseconds <= LAST_MS:
+        return EPOCH + milliseconds * MILLISECOND
+    return DatetimeMS(milliseconds)
+
+
+def _read_date(inner: Any) -> datetime | DatetimeMS:
     if isinstance(inner, dict):
         (name, milliseconds), *rest = inner.items()
         if name != "$numberLong" or rest:
             raise ValueError
-        return DatetimeMS(_read_integer(milliseconds, 64))
+        return date_of(_read_integer(milliseconds, 64))
     instant = datetime.fromisoformat(_text(INSTANT, inner))
-    return DatetimeMS((instant - EPOCH) // MILLISECOND)
+    return date_of((instant - EPOCH.replace(tzinfo=UTC)) // MILLISECOND)
 
 
 def _read_binary(inner: Any) -> Binary:
@@ -143,82 +141,4 @@ WRAPPERS: Mapping[str, Wrapper] = {
         lambda inner: Binary.from_uuid(UUID(_text(UUID_TEXT, inner))),
         "a UUID of 36 characters",
     ),
-}
-
-
-# --- BSON values to JSON text
-
-
-REGEX_OPTIONS = {"i": re.I, "l": re.L, "m": re.M, "s": re.S, "u": re.U, "x": re.X}
-
-
-def spell_non_finite(value: Any) -> Any:
-    """Return a value with its NaN and infinities spelled out, at any depth."""
-    if isinstance(value, dict):
-        return {key: spell_non_finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [spell_non_finite(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"$numberDouble": _name_non_finite(value)}
-    return value
-
-
-def _name_non_finite(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
-def spell(value: Any) -> Any:
-    """What orjson asks for each value that plain JSON does not have."""
-    spelling = SPELLINGS.get(type(value))
-    if spelling is None:
-        raise TypeError(f"{type(value).__name__} does not come from BSON")
-    return spelling(value)
-
-
-def _spell_int64(value: Int64) -> Any:
-    exact = -EXACT_IN_JAVASCRIPT <= value <= EXACT_IN_JAVASCRIPT
-    return int(value) if exact else {"$numberLong": str(int(value))}
-
-
-def _spell_date(value: DatetimeMS) -> dict[str, Any]:
-    milliseconds = int(value)
-    if not 0 <= milliseconds <= LAST_ISO_MS:
-        return {"$date": {"$numberLong": str(milliseconds)}}
-    instant = EPOCH.replace(tzinfo=None) + milliseconds * MILLISECOND
-    precision = "milliseconds" if instant.microsecond else "seconds"
-    return {"$date": instant.isoformat(timespec=precision) + "Z"}
-
-
-def _spell_binary(value: bytes) -> dict[str, Any]:
-    subtype = value.subtype if isinstance(value, Binary) else 0
-    if subtype == UUID_SUBTYPE and len(value) == 16:
-        return {"$uuid": str(UUID(bytes=bytes(value)))}
-    return {"$binary": {"base64": base64.b64encode(value).decode(), "subType": f"{subtype:02x}"}}
-
-
-def _spell_code(value: Code) -> dict[str, Any]:
-    code: dict[str, Any] = {"$code": str(value)}
-    return code if value.scope is None else code | {"$scope": spell_non_finite(dict(value.scope))}
-
-
-def _spell_regex(value: Regex[Any]) -> dict[str, Any]:
-    options = "".join(letter for letter, flag in REGEX_OPTIONS.items() if value.flags & flag)
-    return {"$regularExpression": {"pattern": value.pattern, "options": options}}
-
-
-SPELLINGS: Mapping[type, Callable[[Any], Any]] = {
-    Int64: _spell_int64,
-    ObjectId: lambda value: {"$oid": str(value)},
-    DatetimeMS: _spell_date,
-    Decimal128: lambda value: {"$numberDecimal": str(value)},
-    bytes: _spell_binary,
-    Binary: _spell_binary,
-    Regex: _spell_regex,
-    Code: _spell_code,
-    Timestamp: lambda value: {"$timestamp": {"t": value.time, "i": value.inc}},
-    DBRef: lambda value: spell_non_finite(dict(value.as_doc())),
-    MinKey: lambda _: {"$minKey": 1},
-    MaxKey: lambda _: {"$maxKey": 1},
 }

@@ -1,32 +1,60 @@
 """Read the documents of one logical collection."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from bson import encode
+
+from tenancy.exceptions import DocumentNotFound, QueryTooComplex
 from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import driver_errors
-from tenancy.mongo.handles import Handle
+from tenancy.mongo.indexes import IndexSpec
+from tenancy.mongo.query_errors import query_errors
+from tenancy.mongo.query_plans import Explanation, explanation_of
 from tenancy.mongo.revisions import shown
+from tenancy.mongo.sorted_pages import (
+    Page,
+    PagedCollection,
+    Selection,
+    advised,
+    ended,
+    is_by_id,
+)
+
+__all__ = ["PAGE_MAX_DOCUMENTS", "START", "Count", "Page", "ReadableCollection", "Selection"]
 
 PAGE_MAX_DOCUMENTS = 1_000
 START: Any = object()  # the place before the first document; null may be an `_id`
+# What is only estimated is counted up to this, where MongoDB keeps no figure.
+ESTIMATE_MAX_DOCUMENTS = 10_000
+DISTINCT_MAX_VALUES, DISTINCT_MAX_BYTES = 10_000, 1_048_576
+AGGREGATE_MAX_DOCUMENTS, AGGREGATE_MAX_BYTES = 10_000, 16 * 1_048_576
+EXPLAINED_LIMIT = 50
 
 
 @dataclass(frozen=True)
-class Page:
-    """Some documents in `_id` order, and whether there are more."""
+class Count:
+    """How many documents there are, and whether that is exact, a lower bound or an estimate."""
 
-    documents: list[Document]
-    has_more: bool
+    value: int
+    kind: Literal["exact", "at_least", "estimated"]
 
 
-class ReadableCollection(Handle):
+class ReadableCollection(PagedCollection):
     """The reading half of a TenantCollection."""
 
-    def get(self, document_id: Any) -> Document:
-        """Return a document, or raise DocumentNotFound. One command."""
-        return shown(self._read(document_id))
+    def get(self, document_id: Any, fields: Document | None = None) -> Document:
+        """Return a document, or some of its fields, or raise DocumentNotFound. One command."""
+        if fields is None:
+            return shown(self._read(document_id))
+        with query_errors():
+            row = self._collection.find_one(
+                self._find_by_id(document_id, {}), fields, session=self._session
+            )
+        if row is None:
+            raise DocumentNotFound
+        return shown(self._bare(row))
 
     def list_page(self, *, limit: int, after: Any = START, query: Document | None = None) -> Page:
         """Return at most `limit` (1..1000) documents in `_id` order, after the given `_id`.
@@ -49,12 +77,94 @@ class ReadableCollection(Handle):
 
     def count(self, query: Document | None = None) -> int:
         """Return how many documents a checked filter finds; exact, by counting."""
-        with driver_errors(writing=False):
+        with advised(Selection(query or {})), query_errors():
             return self._collection.count_documents(
                 self._boundary.within(query or {}), session=self._session
             )
 
+    def count_up_to(self, query: Document, most: int) -> Count:
+        """Return how many documents a filter finds, or that there are more than `most`."""
+        with query_errors():
+            found = self._collection.count_documents(
+                self._boundary.within(query), limit=most + 1, session=self._session
+            )
+        return Count(most, "at_least") if found > most else Count(found, "exact")
+
+    def estimate(self, query: Document) -> Count:
+        """Return about how many documents a filter finds, cheaply.
+
+        Of a whole collection of its own that is MongoDB's figure; else it is counted, up to
+        ESTIMATE_MAX_DOCUMENTS.
+        """
+        if query or self._address.kind == "shared" or self._session is not None:
+            return self.count_up_to(query, ESTIMATE_MAX_DOCUMENTS)
+        with query_errors():
+            return Count(self._collection.estimated_document_count(), "estimated")
+
     def aggregate(self, stages: Iterable[Document]) -> Iterator[Document]:
         """Return what checked pipeline stages make of the documents; only its own are in reach."""
-        with driver_errors(writing=False):
-            yield from self._collection.aggregate(self._boundary.pipeline(stages))
+        with query_errors():
+            yield from self._collection.aggregate(
+                self._boundary.pipeline(stages), session=self._session, allowDiskUse=False
+            )
+
+    def aggregated(self, stages: Iterable[Document]) -> list[Document]:
+        """Return all that checked stages make; raise QueryTooComplex over 10,000 or 16 MiB."""
+        return _bounded(
+            self.aggregate(stages), AGGREGATE_MAX_DOCUMENTS, AGGREGATE_MAX_BYTES,
+            "Match fewer documents, or end the pipeline with $limit.",
+        )  # fmt: skip
+
+    def distinct(self, field: str, query: Document) -> list[Any]:
+        """Return the distinct values of a field, sorted; the elements of arrays one by one.
+
+        Raises QueryTooComplex over 10,000 values or 1 MiB.
+        """
+        rows = self.aggregate(_stages_of_distinct(field, query))
+        hint = "Ask for fewer documents in the filter, or page through /query by the field."
+        found = _bounded(rows, DISTINCT_MAX_VALUES, DISTINCT_MAX_BYTES, hint)
+        return [row["_id"]["v"] for row in found]
+
+    def explain(self, wanted: Selection, *, indexes: Sequence[IndexSpec] = ()) -> Explanation:
+        """Return how the first page of a selection is found; the page is read for it."""
+        with advised(wanted), query_errors():
+            walk = self.find_walk(wanted, indexes)
+            order = walk.order if walk else ended(wanted.order, 1)
+            find: Document = {
+                "find": self._name,
+                "filter": self._boundary.within(wanted.query),
+                "sort": dict(order),
+                "limit": EXPLAINED_LIMIT + 1,
+            }
+            find |= {"hint": walk.index} if walk and not is_by_id(wanted) else {}
+            answer = self._collection.database.command(
+                {"explain": find, "verbosity": "executionStats"}
+            )
+        return explanation_of(answer, wanted.points, wanted.order)
+
+
+def _stages_of_distinct(field: str, query: Document) -> Iterator[Document]:
+    """Give the stages that find what MongoDB's `distinct` does, wherever the arrays are."""
+    yield {"$match": query}
+    names = field.split(".")
+    if names[0] != "_id":  # an `_id` is never an array
+        yield {"$project": {field: 1}}
+    for depth in range(1, len(names) + 1):
+        path = "$" + ".".join(names[:depth])
+        yield {"$unwind": {"path": path, "preserveNullAndEmptyArrays": True}}
+    yield {"$match": {"$expr": {"$ne": [{"$type": f"${field}"}, "missing"]}}}
+    yield {"$group": {"_id": {"v": f"${field}"}}}
+    yield {"$sort": {"_id": 1}}
+    yield {"$limit": DISTINCT_MAX_VALUES + 1}
+
+
+def _bounded(rows: Iterator[Document], most: int, most_bytes: int, hint: str) -> list[Document]:
+    found, size = [], 0
+    for row in rows:
+        found.append(row)
+        size += len(encode(row))
+        if len(found) > most or size > most_bytes:
+            raise QueryTooComplex(
+                f"The answer is larger than {most:,} values or {most_bytes:,} bytes.", hint=hint
+            )
+    return found

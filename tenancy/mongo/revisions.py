@@ -5,10 +5,12 @@ A document without it, put there by somebody else, reads as revision 0.
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from bson import encode
-from bson.datetime_ms import DatetimeMS
+
+from tenancy.mongo.extended_types import EPOCH, MILLISECOND
 
 Document = dict[str, Any]
 
@@ -36,9 +38,9 @@ def revision_of(document: Document) -> int:
     return revision if isinstance(revision, int) and not isinstance(revision, bool) else 0
 
 
-def now() -> DatetimeMS:
-    """Return the time as documents are stamped with it, in whole milliseconds."""
-    return DatetimeMS(time.time_ns() // 1_000_000)
+def now() -> datetime:
+    """Return the time as documents are stamped with it: naive, in UTC, in whole milliseconds."""
+    return EPOCH + time.time_ns() // 1_000_000 * MILLISECOND
 
 
 def first_meta(by: str) -> Document:
@@ -56,7 +58,7 @@ def next_meta(current: Document, by: str) -> Document:
     }  # fmt: skip
 
 
-def next_meta_in_server(at: DatetimeMS, by: str) -> Document:
+def next_meta_in_server(at: datetime, by: str) -> Document:
     """Return the expression with which MongoDB computes the `_meta` of a replacement."""
     has_revision = {"$in": [{"$type": "$_meta.rev"}, REVISION_TYPES]}
     return {
@@ -86,9 +88,12 @@ def holds(if_match: IfMatch | None, document: Document) -> bool:
 
 def shown(document: Document) -> Document:
     """Return the document as clients see it: `_meta` last, without who wrote it."""
-    meta = {**meta_of(document), "rev": revision_of(document)}
-    meta.pop("by", None)
-    document.pop("_meta", None)
+    meta = document.pop("_meta", None)
+    if type(meta) is dict and type(meta.get("rev")) is int:  # as we write it: nearly always
+        meta.pop("by", None)
+    else:
+        meta = {**meta_of({"_meta": meta}), "rev": revision_of({"_meta": meta})}
+        meta.pop("by", None)
     document["_meta"] = meta
     return document
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bson import decode
+from bson.codec_options import DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 
@@ -26,6 +27,8 @@ from tenancy.names import PlacementAddress
 CARRIED_AT_ONCE = 100
 
 __all__ = ["END", "FIRST", "StrayCollection", "holds_only_marks", "remove_if_empty"]
+
+IN_MILLISECONDS = CODEC_OPTIONS.with_options(datetime_conversion=DatetimeConversion.DATETIME_MS)
 
 
 class StrayCollection:
@@ -51,7 +54,7 @@ class StrayCollection:
 
         It was there when its tenant left, and so it went along: since then it was deleted.
         """
-        meta = decode(document, CODEC_OPTIONS).get("_meta")
+        meta = decode(document, IN_MILLISECONDS).get("_meta")
         written = meta.get("updated_at") if isinstance(meta, dict) else None
         if not isinstance(written, DatetimeMS) or int(written) > left_ms:
             return False

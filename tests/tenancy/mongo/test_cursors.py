@@ -19,7 +19,7 @@ from tenancy.mongo.document_rules import MAX_ID_BYTES
 SCOPE = "3b241101/main/documents"
 POSITIONS = [
     *["x", "a/b%", "ä\n", "€" * (MAX_ID_BYTES // 3), 7, Int64(2**60), -1, 3.5, None, True],
-    *[ObjectId("59a47286cfa9a3a73e51e72c"), DatetimeMS(-1), Decimal128("1.10")],
+    *[ObjectId("59a47286cfa9a3a73e51e72c"), DatetimeMS(2**52), Decimal128("1.10")],
     *[Binary.from_uuid(UUID("3b241101-e2bb-4255-8caf-4136c566a962")), {"b": 1, "a": 2}],
 ]
 
