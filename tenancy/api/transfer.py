@@ -1,11 +1,74 @@
 """Import and export of one collection, as NDJSON."""
 
+import re
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.http import StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import UnsupportedMediaType
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenancy.api import schema_transfer as schema
+from tenancy.api.idempotent import REPLAYED, digest_of
+from tenancy.api.json import JsonRenderer
+from tenancy.api.once import find_record
+from tenancy.api.requests import actor_of, check_parameters, choice_parameter
 from tenancy.api.views import DataViewSet
-from tenancy.exceptions import Defect
+from tenancy.exports import Export, open_export
+from tenancy.imports import Manner, Target, import_lines
+from tenancy.lifecycle import declare_collection
+from tenancy.ndjson import Line, Read, at_most, chunks_of, gunzipped, lines_of
+from tenancy.slots import SLOTS
+
+NDJSON = "application/x-ndjson"
+LINES_TYPES = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
+GZIP_NAMES = frozenset({"gzip", "x-gzip"})
+# Fast rather than small: an export waits for it. 31: the largest window, in a gzip container.
+GZIP_LEVEL, GZIP_WINDOW = 3, 31
+_REFUSES_GZIP = re.compile(r"gzip\s*;\s*q=0(?:\.0*)?\s*(?:,|$)")
+YES_NO = {"1": True, "true": True, "0": False, "false": False}
+
+
+class NdjsonRenderer(BaseRenderer):
+    """What an export is: chosen by content negotiation, and rendered by the export itself."""
+
+    media_type = NDJSON
+    format = "ndjson"
+    charset = None
+
+    def render(self, data: Any, *_: Any) -> bytes:
+        """Render what is no stream, such as the answer to HEAD."""
+        return JsonRenderer().render(data)
+
+
+class Gzipped:
+    """A stream packed with gzip. One that ends with an error has no end: so tools notice, too."""
+
+    def __init__(self, export: Export) -> None:
+        self._export = export
+        self._chunks = self._run()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Return the packed chunks."""
+        return self._chunks
+
+    def close(self) -> None:
+        """Close the stream that is packed."""
+        self._export.close()
+
+    def _run(self) -> Iterator[bytes]:
+        pack = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
+        for lines in self._export:
+            yield pack.compress(lines) + pack.flush(zlib.Z_SYNC_FLUSH)
+        if self._export.error is None:
+            yield pack.flush()
 
 
 @extend_schema(tags=["documents"])
@@ -17,10 +80,83 @@ class TransferViewSet(DataViewSet):
         "import_documents": "documents.write",
     }
 
-    def export(self, request: Request, collection: str) -> Response:
-        """Stream every document of one snapshot."""
-        raise Defect
+    def get_renderers(self) -> list[Any]:
+        """Let an export be asked for as what it is."""
+        usual: list[Any] = super().get_renderers()
+        return [NdjsonRenderer(), *usual] if self.action == "export" else usual
 
+    @extend_schema(**schema.EXPORT)
+    def export(self, request: Request, collection: str) -> HttpResponseBase:
+        """Stream every document of one snapshot."""
+        check_parameters(request, "footer")
+        export = open_export(
+            self.tenant.id, collection, by=actor_of(request), footer=_is_yes(request, "footer")
+        )
+        if request.method == "HEAD":
+            export.close()
+        is_packed = _takes_gzip(request)
+        response = StreamingHttpResponse(
+            Gzipped(export) if is_packed else export, content_type=NDJSON
+        )
+        if is_packed:
+            response["Content-Encoding"] = "gzip"
+        response["Content-Disposition"] = f'attachment; filename="{collection}.ndjson"'
+        response["Cache-Control"] = "no-store, no-transform"
+        patch_vary_headers(response, ["Accept-Encoding"])
+        return response
+
+    @extend_schema(**schema.IMPORT)
     def import_documents(self, request: Request, collection: str) -> Response:
         """Store a stream of documents."""
-        raise Defect
+        check_parameters(request, "mode", "on_error", "dry_run")
+        manner = Manner(
+            replace=choice_parameter(request, "mode", ("insert", "upsert")) == "upsert",
+            skip=choice_parameter(request, "on_error", ("stop", "skip")) == "skip",
+            dry_run=_is_yes(request, "dry_run"),
+        )
+        lines = _lines(request)
+        record = find_record(self, self.tenant, digest_of(request, None))
+        give_back = SLOTS.take(self.tenant.id)
+        try:
+            if not manner.dry_run and collection not in self.tenant.collections:
+                declare_collection(self.tenant.id, collection, by=actor_of(request))
+            target = Target(self.tenant.id, collection, actor_of(request))
+            report, is_repeat = import_lines(target, lines, manner, record)
+        finally:
+            give_back()
+        response = Response(report, status=207 if report["failed"] else 200)
+        if is_repeat:
+            response[REPLAYED] = "true"
+        return response
+
+
+def _is_yes(request: Request, name: str) -> bool:
+    return YES_NO[choice_parameter(request, name, YES_NO) or "false"]
+
+
+def _takes_gzip(request: Request) -> bool:
+    wanted = request.headers.get("Accept-Encoding", "").lower()
+    return "gzip" in wanted and not _REFUSES_GZIP.search(wanted)
+
+
+def _lines(request: Request) -> Iterator[Line]:
+    """Return the lines of the body, which is not read yet. Raises UnsupportedMediaType."""
+    kind = (request.content_type or "").partition(";")[0].strip().lower()
+    if kind not in LINES_TYPES:
+        raise UnsupportedMediaType(kind)
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    chunks = chunks_of(_reader(request))
+    if encoding in GZIP_NAMES:
+        chunks = gunzipped(chunks)
+    elif encoding != "identity":
+        raise UnsupportedMediaType(encoding)
+    return lines_of(at_most(chunks, settings.TENANCY_IMPORT_MAX_BYTES))
+
+
+def _reader(request: Request) -> Read:
+    """Return what reads the body; Django would see none where its length is not given."""
+    plain, environ = request._request, request.META  # noqa: SLF001 -- DRF would parse it
+    if not environ.get("CONTENT_LENGTH") and environ.get("wsgi.input_terminated"):
+        read: Read = environ["wsgi.input"].read
+        return read
+    return plain.read

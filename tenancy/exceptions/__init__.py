@@ -5,7 +5,7 @@
     │   ├── MalformedJson, InvalidParameter ─ UnknownParameter, CursorInvalid, InvalidId
     │   ├── InvalidDocument ─ TypeNotAllowed, PayloadTooLarge, SchemaViolation
     │   ├── InvalidQuery ─ OperatorNotAllowed, StageNotAllowed, QueryTooComplex, SortNeedsIndex
-    │   └── IdempotencyKeyReused, MaxAffectedExceeded
+    │   └── IdempotencyKeyReused, MaxAffectedExceeded, ImportStopped
     ├── NotFound ─ OrganizationNotFound, CollectionNotFound, DocumentNotFound, OperationNotFound
     ├── Conflict ─ AlreadyExists ─ NameTaken
     │   └── OperationRunning, PreconditionFailed, RevisionConflict, NotDeleted,
@@ -25,6 +25,7 @@ What it means in HTTP is written in one place, `config/problems.py`.
 from tenancy.exceptions.invalid_input import (
     CursorInvalid,
     IdempotencyKeyReused,
+    ImportStopped,
     InvalidDocument,
     InvalidId,
     InvalidInput,
@@ -101,6 +102,7 @@ __all__ = [
     "FieldError",
     "IdempotencyInProgress",
     "IdempotencyKeyReused",
+    "ImportStopped",
     "InvalidDocument",
     "InvalidId",
     "InvalidInput",

@@ -115,6 +115,13 @@ class MaxAffectedExceeded(InvalidInput):
     default_detail = "More documents match than max_affected. Nothing was changed."
 
 
+class ImportStopped(InvalidInput):
+    """A line of an import cannot be stored; `extra` has the `problem`, and the `import` so far."""
+
+    code = "import_stopped"
+    default_detail = "A line cannot be stored. What came before it is."
+
+
 class IdempotencyKeyReused(InvalidInput):
     """The `Idempotency-Key` was sent with another request before."""
 
