@@ -1,0 +1,52 @@
+"""What MongoDB says of queries that were well-formed, and cannot be answered all the same."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pymongo.errors import OperationFailure
+
+from tenancy.exceptions import InvalidQuery, QueryTooComplex
+from tenancy.mongo.errors import BSON_OBJECT_TOO_LARGE, driver_errors
+
+BAD_VALUE = 2
+FAILED_TO_PARSE = 9
+TYPE_MISMATCH = 14
+OVERFLOW = 15
+CONVERSION_FAILURE = 241
+EXCEEDED_MEMORY_LIMIT = 146
+NO_DISK_USE_ALLOWED = 292
+_NO_ROOM = frozenset({EXCEEDED_MEMORY_LIMIT, NO_DISK_USE_ALLOWED, BSON_OBJECT_TOO_LARGE})
+_NOT_COMPUTABLE = frozenset(
+    {BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH, OVERFLOW, CONVERSION_FAILURE}
+)
+# Codes of single places in the server's source, above those that have a name: expressions mostly.
+FIRST_LOCATION = 15_000
+TOO_LARGE = "The query needs more memory than one may have: 100 MB."
+NOT_COMPUTABLE = (
+    "The query cannot be computed for these documents: an expression met a value of a type, or out "
+    "of the bounds, that it takes."
+)
+
+
+@contextmanager
+def query_errors() -> Iterator[None]:
+    """Turn what the driver raises for a read in the block into a TenancyError.
+
+    Raises QueryTooComplex for what needs too much memory, InvalidQuery for what the values of
+    documents do not allow, and whatever else `driver_errors` does.
+    """
+    with driver_errors(writing=False):
+        try:
+            yield
+        except OperationFailure as error:
+            if error.code in _NO_ROOM:
+                raise QueryTooComplex(
+                    TOO_LARGE, hint="Match fewer documents first, or group by fewer values."
+                ) from error
+            if error.code in _NOT_COMPUTABLE or _is_of_one_place(error.code):
+                raise InvalidQuery(NOT_COMPUTABLE) from error
+            raise
+
+
+def _is_of_one_place(code: int | None) -> bool:
+    return code is not None and code >= FIRST_LOCATION

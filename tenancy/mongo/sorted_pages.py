@@ -1,0 +1,283 @@
+"""Pages of documents in any order: every document that stays as it is appears exactly once.
+
+Three ways, by what there is. In the order of `_id`: on from the last one; MongoDB chooses the
+index. By an index whose entries are in the wanted order: along its entries, at the same cost for
+every page. Otherwise, for at most `SORT_MAX_DOCUMENTS`: MongoDB sorts, and leaves out what is not
+beyond the last page by the sort key that it made itself.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pymongo.errors import OperationFailure
+
+from tenancy.exceptions import QueryTimeout, SortNeedsIndex
+from tenancy.mongo.clients import Document
+from tenancy.mongo.handles import Handle
+from tenancy.mongo.indexes import IndexSpec
+from tenancy.mongo.plans import (
+    OPEN,
+    Bounds,
+    Walk,
+    end_of,
+    find_walk,
+    has_rival,
+    points_of,
+    suggested_keys,
+)
+from tenancy.mongo.projected import includes, presented
+from tenancy.mongo.query_errors import BAD_VALUE, query_errors
+from tenancy.mongo.sort_keys import (
+    ENTRY,
+    INDEX_KEY,
+    KEY,
+    MARKED_KEY,
+    ORDER_KEY,
+    WHOLE,
+    Order,
+    Position,
+    beyond,
+    is_first_entry,
+    may_be_empty_array,
+    tie_of,
+)
+
+SORT_MAX_DOCUMENTS = 10_000
+# So few documents are rather found by another index and sorted than met along a walk.
+FEW_DOCUMENTS = 1_000
+SHARED_HINT = (
+    "In a collection shared with other organizations only the definition of an index is kept. "
+    "Create it, then ask the operator to move the organization to collections of its own: "
+    "manage.py move_organization SLUG --to collection"
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is asked for: a compiled filter, the values it fixes, an order, and a projection.
+
+    `fields` is a projection that keeps `_id` and `_meta`; None stands for whole documents.
+    """
+
+    query: Document = field(default_factory=dict)
+    equalities: Document = field(default_factory=dict)
+    sort: Order = ()
+    fields: Document | None = None
+
+    @property
+    def order(self) -> Order:
+        """The order of the fields up to `_id`, after which nothing is left to order."""
+        names = [name for name, _ in self.sort]
+        return self.sort[: names.index("_id") + 1] if "_id" in names else self.sort
+
+    @property
+    def points(self) -> Document:
+        """The fields that the filter fixes to one point of an index."""
+        return points_of(self.equalities)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some documents in order, whether there are more, and where to go on then."""
+
+    documents: list[Document]
+    has_more: bool
+    position: Position | None = None
+
+
+class _NotBuilt(Exception):
+    """MongoDB does not have the index that the catalog tells of."""
+
+
+@contextmanager
+def _index_is_there() -> Iterator[None]:
+    try:
+        yield
+    except OperationFailure as error:
+        if error.code == BAD_VALUE and "hint" in str(error):
+            raise _NotBuilt from error
+        raise
+
+
+class PagedCollection(Handle):
+    """The part of a collection that gives pages."""
+
+    def page(
+        self,
+        wanted: Selection,
+        *,
+        limit: int,
+        position: Position | None = None,
+        indexes: Sequence[IndexSpec] = (),
+    ) -> Page:
+        """Return at most `limit` (1..1000) documents after a position.
+
+        `indexes` are those that the collection should have; one that MongoDB does not have is not
+        missed. Raises SortNeedsIndex, InvalidQuery or QueryTimeout.
+        """
+        with advised(wanted), query_errors():
+            walk = self.find_walk(wanted, indexes, tie=position.tie if position else None)
+            if is_by_id(wanted):
+                return self._page_by_id(wanted, limit, position, walk)
+            if walk is not None:
+                try:
+                    return self._walk(walk, wanted, limit, position)
+                except _NotBuilt:
+                    pass
+            self._assert_sortable(wanted)
+            tie = position.tie if position else tie_of(wanted.order)
+            return self._sort(ended(wanted.order, tie), wanted, limit, position)
+
+    def find_walk(
+        self, wanted: Selection, indexes: Sequence[IndexSpec], *, tie: int | None = None
+    ) -> Walk | None:
+        """Return the way along an index by which a selection is answered, or None."""
+        if self._address.kind == "shared":  # no index of a tenant's is there
+            return None
+        order = ended(wanted.order, 1) if is_by_id(wanted) else wanted.order
+        walk = find_walk(order, wanted.points, indexes, tie=tie)
+        if walk is None or is_by_id(wanted):
+            return walk
+        if has_rival(walk, wanted.points, indexes) and self._is_within(wanted, FEW_DOCUMENTS):
+            return None
+        return replace(walk, until=end_of(wanted.query, wanted.order))
+
+    def _is_within(self, wanted: Selection, most: int) -> bool:
+        """Return whether a filter finds at most so many documents."""
+        query = self._boundary.within(wanted.query)
+        found = self._collection.count_documents(query, limit=most + 1, session=self._session)
+        return found <= most
+
+    def _assert_sortable(self, wanted: Selection) -> None:
+        if self._is_within(wanted, SORT_MAX_DOCUMENTS):
+            return
+        raise SortNeedsIndex(
+            f"More than {SORT_MAX_DOCUMENTS:,} documents cannot be sorted without an index.",
+            hint=SHARED_HINT if self._address.kind == "shared" else "POST `index` to …/indexes.",
+            extra={"index": {"keys": suggested_keys(wanted.points, wanted.order)}},
+        )
+
+    # --- in the order of `_id`
+
+    def _page_by_id(
+        self, wanted: Selection, limit: int, position: Position | None, walk: Walk | None
+    ) -> Page:
+        by = wanted.order[0][1] if wanted.order else 1
+        query = self._boundary.within(wanted.query)
+        if position is not None:
+            # An expression compares across types, and has bounds in every index with the `_id`.
+            last = {"$literal": self._boundary.stored_id(position.values[0])}
+            later: Document = {"$expr": {"$gt" if by > 0 else "$lt": ["$_id", last]}}
+            query = {"$and": [later, query]} if query else later
+        try:
+            hint = walk.index if walk else None
+            rows = self._find(query, wanted.fields, (("_id", by),), limit, hint)
+        except _NotBuilt:
+            rows = self._find(query, wanted.fields, (("_id", by),), limit, None)
+        keys = [(self._bare(row)["_id"],) for row in rows]
+        return _page(rows, keys, limit, by)
+
+    def _find(
+        self, query: Document, projection: Document | None, order: Order, limit: int,
+        hint: str | None, bounds: Bounds = OPEN,
+    ) -> list[Document]:  # fmt: skip
+        """Return one more than `limit`, so that one knows whether there are more. One command."""
+        cursor = self._collection.find(
+            query, projection, sort=list(order), limit=limit + 1, batch_size=limit + 1,
+            session=self._session,
+        )  # fmt: skip
+        if hint is not None:
+            cursor = cursor.hint(hint)
+        low, high = bounds
+        cursor = cursor.min(low) if low else cursor
+        cursor = cursor.max(high) if high else cursor
+        with _index_is_there():
+            return list(cursor)
+
+    # --- along an index
+
+    def _walk(self, walk: Walk, wanted: Selection, limit: int, position: Position | None) -> Page:
+        if position is not None and position.in_empty_arrays:
+            return self._sort(walk.order, wanted, limit, position, hint=walk.index)
+        rows = self._walked(walk, wanted, limit, position, marked=includes(wanted.fields))
+        last = rows[limit - 1 : limit]
+        if position is not None and not all(is_first_entry(row, walk.order) for row in rows):
+            return self._sort(walk.order, wanted, limit, position, hint=walk.index)
+        if wanted.fields is None and any(may_be_empty_array(row, walk.order) for row in last):
+            rows = self._walked(walk, wanted, limit, position, marked=True)
+        elif (
+            not includes(wanted.fields) and wanted.fields and any(None in row[KEY] for row in last)
+        ):
+            return self._sort(walk.order, wanted, limit, position, hint=walk.index)
+        keys = [tuple(row[KEY]) for row in rows]
+        return _page(rows, keys, limit, walk.order[-1][1])
+
+    def _walked(
+        self, walk: Walk, wanted: Selection, limit: int, position: Position | None, *, marked: bool
+    ) -> list[Document]:
+        query, bounds = wanted.query, OPEN
+        if position is not None:
+            bounds = walk.bounds(position)
+            query = {"$and": [{"_id": {"$ne": position.values[-1]}}, query]}
+        projection: Document = {ENTRY: INDEX_KEY, KEY: MARKED_KEY if marked else ORDER_KEY}
+        projection |= wanted.fields or ({WHOLE: "$$ROOT"} if marked else {})
+        return self._find(query, projection, walk.order, limit, walk.index, bounds)
+
+    # --- without an index, or where one is of no use for what is left
+
+    def _sort(
+        self, order: Order, wanted: Selection, limit: int, position: Position | None,
+        hint: str | None = None,
+    ) -> Page:  # fmt: skip
+        stages: list[Document] = [{"$match": wanted.query}, {"$sort": dict(order)}]
+        if position is None:
+            stages += [{"$limit": limit + 1}, {"$set": {KEY: MARKED_KEY}}]
+        else:
+            later = {"$match": {"$expr": beyond(position, order)}}
+            stages += [{"$set": {KEY: MARKED_KEY}}, later, {"$limit": limit + 1}]
+        if wanted.fields:
+            kept = {KEY: 1} if includes(wanted.fields) else {}
+            stages.append({"$project": {**wanted.fields, **kept}})
+        with _index_is_there():
+            rows = list(self._run(stages, hint=hint))
+        keys = [tuple(row[KEY]) for row in rows]
+        return _page(rows, keys, limit, order[-1][1])
+
+    def _run(self, stages: list[Document], **options: Any) -> Iterator[Document]:
+        """Give what stages make of the collection's documents, as their user sees them."""
+        given = {name: value for name, value in options.items() if value is not None}
+        yield from self._collection.aggregate(
+            self._boundary.pipeline(stages), session=self._session, allowDiskUse=True, **given
+        )
+
+
+def is_by_id(wanted: Selection) -> bool:
+    """Return whether the order is that of `_id` alone."""
+    return not wanted.order or wanted.order[0][0] == "_id"
+
+
+def ended(order: Order, tie: int) -> Order:
+    """Return an order with `_id` at its end."""
+    return order if order and order[-1][0] == "_id" else (*order, ("_id", tie))
+
+
+def _page(rows: list[Document], keys: list[tuple[Any, ...]], limit: int, tie: int) -> Page:
+    has_more = len(rows) > limit
+    position = Position(keys[limit - 1], tie) if has_more else None
+    return Page([presented(row) for row in rows[:limit]], has_more, position)
+
+
+@contextmanager
+def advised(wanted: Selection) -> Iterator[None]:
+    """Say, when a query takes too long, which index would help."""
+    try:
+        yield
+    except QueryTimeout as error:
+        if keys := suggested_keys(wanted.points, wanted.order):
+            error.extra["index"] = {"keys": keys}
+            error.hint = "An index on these fields would help: POST `index` to …/indexes."
+        else:
+            error.hint = "Ask for equal values in the filter; an index can answer that."
+        raise
