@@ -162,3 +162,19 @@ def test_whoever_may_not_costs_mongodb_nothing(warm, vera, nobody, commands):
         assert send(client, "PUT", document_url("ada"), {}).status_code in (401, 403)
 
     assert commands == []
+
+
+def test_under_a_key_a_write_is_four_commands_and_a_replay_one(
+    warm, commands, django_assert_num_queries
+):
+    send(warm, "POST", DOCUMENTS, {"n": 0}, Idempotency_Key="k-0")  # makes room for the records
+    commands.clear()
+
+    with django_assert_num_queries(0):
+        first = send(warm, "POST", DOCUMENTS, {"n": 1}, Idempotency_Key="k-1")
+        done, _ = list(commands), commands.clear()
+        replay = send(warm, "POST", DOCUMENTS, {"n": 1}, Idempotency_Key="k-1")
+
+    assert done == ["find", "insert", "insert", "commitTransaction"]
+    assert commands == ["find"]
+    assert replay.content == first.content
