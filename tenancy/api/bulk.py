@@ -1,31 +1,185 @@
 """Many documents changed by one request."""
 
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import IO, Any
+
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenancy.api import schema_bulk as schema
+from tenancy.api.bulk_body import BulkOrder, ManyOrder, read_bulk, read_many
+from tenancy.api.json import JsonParser
+from tenancy.api.requests import check_parameters, json_body
 from tenancy.api.views import DataViewSet
-from tenancy.exceptions import Defect
+from tenancy.exceptions import (
+    IdempotencyInProgress,
+    OutcomeUnknown,
+    PayloadTooLarge,
+    TenancyError,
+)
+from tenancy.mongo import extended_json
+from tenancy.mongo.bulk import BULK_MAX_OPERATIONS
+from tenancy.mongo.bulk_plan import Outcome, located
+from tenancy.mongo.document_rules import format_id
+from tenancy.mongo.documents import TenantCollection
+from tenancy.mongo.many import Affected, Preview
+from tenancy.mongo.once import Progress, RecordTaken
+
+BULK_BODY_MAX_BYTES = 16 * 1_048_576
+# So many operations are done under one operation timeout; inserts alone go faster.
+STEP_OPERATIONS = 250
+FAILED = "Bulk-Failed"
+STATUS = {"created": 201, "changed": 200, "deleted": 204}
+# What the problem of a whole answer has, and that of an operation need not repeat.
+_OF_ANSWERS = ("type", "title", "status", "instance", "request_id", "retryable", "errors")
+PARTLY = "Some of the operations were done, the others perhaps not."
+REPEAT = "Repeat the request with the same Idempotency-Key: it goes on from where it stopped."
+
+
+class BulkParser(JsonParser):
+    """The same as for one document, for larger bodies."""
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return plain Python. Raises MalformedJson, InvalidDocument or PayloadTooLarge."""
+        raw = stream.read(BULK_BODY_MAX_BYTES + 1)
+        if len(raw) > BULK_BODY_MAX_BYTES:
+            raise PayloadTooLarge(
+                f"The body is larger than {BULK_BODY_MAX_BYTES:,} bytes.",
+                hint="Send the operations in several requests, or use the import.",
+            )
+        return extended_json.loads(raw)
 
 
 @extend_schema(tags=["documents"])
 class BulkViewSet(DataViewSet):
     """Bulk operations, update-many, delete-many."""
 
+    parser_classes = [BulkParser]
     required = {
         "bulk": "documents.write",
         "update_many": "documents.write",
         "delete_many": "documents.write",
     }
 
+    @extend_schema(**schema.BULK)
     def bulk(self, request: Request, collection: str) -> Response:
         """Do up to 1,000 operations."""
-        raise Defect
+        check_parameters(request)
+        order = read_bulk(json_body(request), max_bytes=self.tenant.max_document_bytes)
+        if not order.is_atomic:
+            work = partial(self._work, collection, order)
+            return self.write_in_steps(collection, work, creates=order.creates)
+        numbered = list(enumerate(order.changes))
+        return self.write(
+            collection,
+            lambda documents: documents.bulk_atomically(numbered),
+            lambda outcomes: _answer(self._items(order, outcomes)),
+            creates=order.creates,
+        )
 
+    @extend_schema(**schema.UPDATE_MANY)
     def update_many(self, request: Request, collection: str) -> Response:
         """Patch every document that a filter finds."""
-        raise Defect
+        check_parameters(request)
+        order = read_many(json_body(request), patches=True)
+        return self._change_many(collection, order)
 
+    @extend_schema(**schema.DELETE_MANY)
     def delete_many(self, request: Request, collection: str) -> Response:
         """Delete every document that a filter finds."""
-        raise Defect
+        check_parameters(request)
+        order = read_many(json_body(request), patches=False)
+        return self._change_many(collection, order)
+
+    def _change_many(self, collection: str, order: ManyOrder) -> Response:
+        if order.is_dry_run:
+            found = self.read(collection, lambda documents: documents.preview_many(order.query))
+            return _foretold(found, order.max_affected)
+        bound = order.max_affected
+
+        def change(documents: TenantCollection) -> Affected:
+            if order.patch is None:
+                return documents.delete_many(order.query, max_affected=bound)
+            return documents.update_many(order.query, order.patch, max_affected=bound)
+
+        verb = "deleted" if order.patch is None else "changed"
+        return self.write(
+            collection,
+            change,
+            lambda done: Response({"matched": done.matched, verb: done.changed, "dry_run": False}),
+            creates=False,
+        )
+
+    def _work(self, collection: str, order: BulkOrder, progress: Progress) -> Response:
+        try:
+            while len(progress.state.get("results", ())) < len(order.changes):
+                step = partial(self._step, order, progress)
+                self.read(collection, step)
+        except (IdempotencyInProgress, RecordTaken):
+            raise
+        except TenancyError as error:
+            if not progress.state:
+                raise
+            raise OutcomeUnknown(PARTLY, hint=REPEAT) from error
+        return _answer(progress.state["results"])
+
+    def _step(self, order: BulkOrder, progress: Progress, documents: TenantCollection) -> None:
+        """Do the next operations; what was done is in the progress, whatever happens then."""
+
+        def note(outcomes: Mapping[int, Outcome]) -> None:
+            results = [*progress.state.get("results", ()), *self._items(order, outcomes)]
+            progress.advance(documents, {"results": results})
+
+        done = {each["index"] for each in progress.state.get("results", ())}
+        todo = [each for each in enumerate(order.changes) if each[0] not in done]
+        is_plain = not progress.is_kept and all(each.op == "insert" for _, each in todo)
+        length = BULK_MAX_OPERATIONS if is_plain else STEP_OPERATIONS
+        documents.bulk(todo[:length], note, in_steps=progress.is_kept)
+
+    def _items(self, order: BulkOrder, outcomes: Mapping[int, Outcome]) -> list[dict[str, Any]]:
+        return [self._item(order, number, outcome) for number, outcome in outcomes.items()]
+
+    def _item(self, order: BulkOrder, number: int, outcome: Outcome) -> dict[str, Any]:
+        """Return the result of one operation, as the answer has it."""
+        item: dict[str, Any] = {"index": number, "op": outcome.op}
+        if outcome.error is None:
+            item |= {"status": STATUS[outcome.effect], "id": format_id(outcome.document_id)}
+            return item if outcome.revision is None else item | {"rev": outcome.revision}
+        handler, context = self.get_exception_handler(), self.get_exception_handler_context()
+        problem = handler(outcome.error, context).data
+        errors = [vars(each) for each in located(number, order.changes[number], outcome.error)]
+        item["status"] = problem["status"]
+        if order.named[number] and outcome.document_id is not None:
+            item["id"] = format_id(outcome.document_id)
+        kept = {name: problem[name] for name in problem if name not in _OF_ANSWERS}
+        return item | {"problem": kept | {"errors": errors}}
+
+
+def _answer(items: Iterable[dict[str, Any]]) -> Response:
+    """Return 200, or 207 if some of the operations failed."""
+    results = sorted(items, key=lambda item: int(item["index"]))
+    counts = dict.fromkeys((*STATUS, "failed"), 0)
+    names = {status: effect for effect, status in STATUS.items()}
+    for item in results:
+        counts[names.get(item["status"], "failed")] += 1
+    answer = Response({"results": results, "counts": counts})
+    if counts["failed"]:
+        answer.status_code = 207
+        answer[FAILED] = str(counts["failed"])
+    return answer
+
+
+def _foretold(found: Preview, max_affected: int) -> Response:
+    return Response({
+        "matched": found.matched,
+        "within_max_affected": found.matched <= max_affected,
+        "ids": found.ids,
+        "dry_run": True,
+    })  # fmt: skip

@@ -16,7 +16,7 @@ from tenancy.exceptions import (
     TenancyError,
     TransactionConflict,
 )
-from tenancy.mongo.bulk_plan import Change, Held, Outcome, Plan, created, failure
+from tenancy.mongo.bulk_plan import Change, Held, Outcome, Plan, created, failure, located
 from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import driver_errors, refused_writes
 from tenancy.mongo.once import RecordTaken
@@ -67,11 +67,12 @@ class BulkWriting(WritableCollection):
         """
         known = {number: each.error for number, each in changes if each.error is not None}
         if known:
-            raise _aborted(known)
+            raise _aborted(changes, known)
         try:
             return self.in_transaction(partial(self._do_all, changes))
         except _Refused as refused:
-            raise _aborted({changes[refused.position][0]: refused.error}) from refused
+            failed = {changes[refused.position][0]: refused.error}
+            raise _aborted(changes, failed) from refused
 
     def _do_all(self, changes: Numbered) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
@@ -79,7 +80,7 @@ class BulkWriting(WritableCollection):
             plan, done = self._plan(changes[start : start + STEP_OPERATIONS])
             failed = {number: each.error for number, each in done.items() if each.error is not None}
             if failed:
-                raise _aborted(failed)
+                raise _aborted(changes, failed)
             self._write(plan, start)
             outcomes |= done
         return outcomes
@@ -228,9 +229,10 @@ def _parts(changes: Numbered, *, in_steps: bool) -> Iterator[tuple[bool, Numbere
         yield False, waiting
 
 
-def _aborted(failed: Mapping[int, TenancyError]) -> BulkAborted:
-    errors = [
-        FieldError(f"/operations/{number}", error.code, error.detail)
-        for number, error in failed.items()
-    ]
+def _aborted(changes: Numbered, failed: Mapping[int, TenancyError]) -> BulkAborted:
+    errors: list[FieldError] = []
+    for number, change in changes:
+        if (error := failed.get(number)) is not None:
+            errors.append(FieldError(f"/operations/{number}", error.code, error.detail))
+            errors += located(number, change, error)
     return BulkAborted(errors=errors[:ABORTED_MAX_ERRORS])

@@ -4,7 +4,7 @@ Inside of a transaction the answer to each operation follows from a snapshot, so
 one write serve for many. The rules are those of the single calls, and a test holds them together.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,11 +24,12 @@ from tenancy.mongo.revisions import (
     next_meta,
     revision_of,
 )
-from tenancy.mongo.writing import WRITE_PROBLEMS, with_id
+from tenancy.mongo.writing import WRITE_PROBLEMS
 
 Op = Literal["insert", "replace", "upsert", "patch", "delete"]
 Effect = Literal["created", "changed", "deleted", "failed"]
 Ready = Callable[[Document, Document, int], tuple[Any, int]]
+LOCATED_MAX_ERRORS = 10
 Room = Callable[[int, int], None]
 
 
@@ -36,8 +37,9 @@ Room = Callable[[int, int], None]
 class Change:
     """One operation of a bulk.
 
-    `fields` is a document with its `_id`, a patch, or {}. `if_rev` is the revision that the
-    document must be at. `error` is what is known to be wrong with it: then it is not done.
+    `fields` is a document or a patch, its `_id` first; {} to delete. `if_rev` is the revision that
+    the document must be at. `error` is what is known to be wrong with it: then it is not done.
+    `is_id_apart` says that the id was not given in the document.
     """
 
     op: Op
@@ -45,6 +47,7 @@ class Change:
     fields: Document
     if_rev: int | None = None
     error: TenancyError | None = None
+    is_id_apart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,16 @@ class Held:
     def revision(self) -> int:
         """Its revision."""
         return revision_of({"_meta": self.meta})
+
+
+def located(number: int, change: Change, error: TenancyError) -> Iterator[FieldError]:
+    """Return where in a bulk the things are that are wrong with an operation."""
+    at = f"/operations/{number}"
+    content = f"{at}/patch" if change.op == "patch" else f"{at}/document"
+    for each in error.errors[:LOCATED_MAX_ERRORS]:
+        is_id = each.pointer == "/_id" and each.code == "already_exists" and change.is_id_apart
+        place = f"{at}/id" if is_id else f"{content}{each.pointer}"
+        yield FieldError(place, each.code, each.message)
 
 
 def failure(change: Change, error: TenancyError) -> Outcome:
@@ -124,26 +137,27 @@ class Plan:
         return held
 
     def _insert(self, change: Change) -> Outcome:
+        made = self._make(change.fields, None)
         if change.document_id in self._held:
             detail = "A document with this _id exists already."
             raise AlreadyExists(detail, errors=[FieldError("/_id", "already_exists", detail)])
-        self._put(change, change.fields, None)
-        return created(change)
+        return self._put(change, made)
 
     def _replace(self, change: Change) -> Outcome:
-        return self._put_over(change, with_id(change.document_id, change.fields))
+        made = self._make(change.fields, self._held.get(change.document_id))
+        self._find(change)
+        return self._put(change, made)
 
     def _upsert(self, change: Change) -> Outcome:
         if change.if_rev is not None or change.document_id in self._held:
             return self._replace(change)
         self.is_doubtful = True
-        self._put(change, with_id(change.document_id, change.fields), None)
-        return created(change)
+        return self._put(change, self._make(change.fields, None))
 
     def _patch(self, change: Change) -> Outcome:
-        changes = dict(list(with_id(change.document_id, change.fields).items())[1:])
+        changes = {name: value for name, value in change.fields.items() if name != "_id"}
         held = self._find(change)
-        return self._put_over(change, apply_merge_patch(held.fields, changes))
+        return self._put(change, self._make(apply_merge_patch(held.fields, changes), held))
 
     def _delete(self, change: Change) -> Outcome:
         held = self._find(change)
@@ -153,20 +167,23 @@ class Plan:
         self.bytes -= held.size
         return Outcome(change.op, change.document_id, "deleted")
 
-    def _put_over(self, change: Change, fields: Document) -> Outcome:
-        held = self._find(change)
-        self._put(change, fields, held)
-        return Outcome(change.op, change.document_id, "changed", held.revision + 1)
-
-    def _put(self, change: Change, fields: Document, old: Held | None) -> None:
-        """Plan to store a document in the place of `old`, if it may be and there is room."""
+    def _make(self, fields: Document, old: Held | None) -> tuple[Any, Held]:
+        """Return a document in the place of `old` as it is sent, and what it is then."""
         meta = next_meta({"_meta": old.meta}, self._by) if old else first_meta(self._by)
         raw, size = self._ready(fields, meta, bytes_of_meta({"_meta": meta}))
-        more, grown = int(old is None), size - (old.size if old else 0)
+        return raw, Held(meta, size, fields)
+
+    def _put(self, change: Change, made: tuple[Any, Held]) -> Outcome:
+        """Plan to store what was made, if there is room."""
+        raw, new = made
+        old = self._held.get(change.document_id)
+        more, grown = int(old is None), new.size - (old.size if old else 0)
         if more or grown > 0:
             self._room(self.documents + more, self.bytes + grown)
-        kind = "replace" if old else "insert"
-        self.writes.append((self.position, kind, change.document_id, raw))
         self.documents += more
         self.bytes += grown
-        self._held[change.document_id] = Held(meta, size, fields)
+        self._held[change.document_id] = new
+        kind = "replace" if old else "insert"
+        self.writes.append((self.position, kind, change.document_id, raw))
+        effect: Effect = "changed" if old else "created"
+        return Outcome(change.op, change.document_id, effect, new.revision)
