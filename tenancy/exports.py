@@ -140,7 +140,9 @@ def open_export(
     """
     give_back = SLOTS.take(organization_id)
     try:
-        export = _open(organization_id, collection, by, query, footer=footer, render=render)
+        export = begin_export(
+            organization_id, collection, by=by, query=query, footer=footer, render=render
+        )
     except BaseException:
         give_back()
         raise
@@ -148,7 +150,11 @@ def open_export(
     return export
 
 
-def _open(organization_id: UUID, collection: str, by: str, query: Any, **options: Any) -> Export:
+def begin_export(
+    organization_id: UUID, collection: str, *, by: str, query: Any = None, **options: Any
+) -> Export:
+    """The same for whoever has a process to himself."""
+
     def begin(documents: TenantCollection) -> Export:
         snapshot = Snapshot(documents.address, collection, query)
         try:

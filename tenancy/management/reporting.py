@@ -20,9 +20,11 @@ from django.db.migrations.executor import MigrationExecutor
 from tenancy import catalog
 from tenancy.exceptions import OrganizationNotFound, TenancyError
 from tenancy.models import Operation, Organization
+from tenancy.wording import nearest
 
 LIST_DEFAULT = 100
 LIST_MAX = 10_000
+SLUGS_COMPARED = 10_000
 CATALOG_NOT_READY = "The catalog is not ready: run manage.py migrate or make run."
 CATALOG_NOT_REACHED = "The catalog was not reached: is its server up, and is DATABASE_URL right?"
 CATALOG_SILENT = "The catalog did not answer. Try again in a moment."
@@ -132,7 +134,9 @@ def find_organization(text: str) -> Organization:
         except ValueError:
             found = None
     if found is None:
-        raise OrganizationNotFound(f"There is no organization “{text}”.")
+        slugs = Organization.objects.existing().values_list("slug", flat=True)[:SLUGS_COMPARED]
+        near = nearest(text, [slug for slug in slugs if slug])
+        raise OrganizationNotFound(f"There is no organization “{text}”.{near}")
     return found
 
 
