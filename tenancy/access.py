@@ -30,6 +30,7 @@ from tenancy.mongo import clients, extended_json
 from tenancy.mongo.clients import ClusterCall
 from tenancy.mongo.documents import Page, TenantCollection
 from tenancy.mongo.limited import LimitedCollection
+from tenancy.mongo.query_plans import Explanation
 from tenancy.names import PlacementAddress, check_collection_name
 from tenancy.schemas import Violations, find_check
 
@@ -152,6 +153,10 @@ def is_negative(answer: object) -> bool:
     """Return whether an answer is that nothing was there."""
     if isinstance(answer, Page):
         return not answer.documents
+    if isinstance(answer, Explanation):
+        return not answer.returned
+    if isinstance(answer, list):  # what a pipeline made of nothing may be facets without rows
+        return all(isinstance(row, dict) and not any(row.values()) for row in answer)
     return isinstance(answer, int) and not answer  # nothing counted, nothing stored
 
 

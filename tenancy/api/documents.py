@@ -7,24 +7,22 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenancy.api import schema
+from tenancy.api import schema, schema_queries
 from tenancy.api.json import JsonParser, MergePatchParser
+from tenancy.api.lists import ask_of_parameters, link_to, page_for
 from tenancy.api.requests import (
     check_parameters,
     creates_only,
     has_current,
     if_match,
-    int_parameter,
     json_body,
 )
 from tenancy.api.views import DataViewSet
 from tenancy.exceptions import InvalidId, InvalidParameter
-from tenancy.mongo.cursors import make_cursor, read_cursor
 from tenancy.mongo.document_rules import decode_document, decode_patch, format_id, parse_id
-from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS, START
+from tenancy.mongo.projections import parse_fields
 from tenancy.mongo.revisions import revision_of
 
-PAGE_DEFAULT_DOCUMENTS = 50
 PATH_AS_IT_CAME = "tenantry.path"  # bytes as latin-1, as WSGI has it; config/wsgi.py keeps it
 
 
@@ -63,24 +61,12 @@ class DocumentViewSet(DataViewSet):
         "destroy": "documents.write",
     }
 
-    @extend_schema(**schema.LIST_DOCUMENTS)
+    @extend_schema(**schema_queries.LIST_DOCUMENTS)
     def list(self, request: Request, collection: str) -> Response:
-        """Return a page of documents in `_id` order."""
-        parameters = check_parameters(request, "limit", "cursor")
-        limit = int_parameter(
-            request, "limit", default=PAGE_DEFAULT_DOCUMENTS, low=1, high=PAGE_MAX_DOCUMENTS
-        )
-        scope = f"{self.tenant.id}/{collection}/documents"
-        cursor = parameters.get("cursor")
-        after = read_cursor(scope, cursor) if cursor is not None else START
-        page = self.read(
-            collection, lambda documents: documents.list_page(limit=limit, after=after)
-        )
-        following = make_cursor(scope, page.documents[-1]["_id"]) if page.has_more else None
-        answer = Response({"data": page.documents, "page": {"next": following, "limit": limit}})
-        if following:
-            answer["Link"] = f'<{request.path}?limit={limit}&cursor={following}>; rel="next"'
-        return answer
+        """Return a page of documents: filtered, sorted, with the fields that are asked for."""
+        body = page_for(self, collection, ask_of_parameters(request))
+        following = body["page"]["next"]
+        return Response(body, headers={"Link": link_to(request, following)} if following else {})
 
     @extend_schema(**schema.CREATE_DOCUMENT)
     def create(self, request: Request, collection: str) -> Response:
@@ -94,12 +80,13 @@ class DocumentViewSet(DataViewSet):
             creates=True,
         )
 
-    @extend_schema(**schema.GET_DOCUMENT)
+    @extend_schema(**schema_queries.READ_DOCUMENT)
     def retrieve(self, request: Request, collection: str, document_id: str) -> Response:
-        """Return one document."""
-        check_parameters(request)
+        """Return one document, or the fields of it that are asked for."""
+        given = check_parameters(request, "fields", "types")
+        fields = parse_fields(given["fields"]) if "fields" in given else None
         wanted = _wanted_id(request, document_id)
-        document = self.read(collection, lambda documents: documents.get(wanted))
+        document = self.read(collection, lambda documents: documents.get(wanted, fields))
         headers = {"ETag": _etag(document)}
         if has_current(request, revision_of(document)):
             return Response(status=304, headers=headers)

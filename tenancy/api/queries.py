@@ -4,13 +4,26 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenancy.api import schema_queries as schema
+from tenancy.api.lists import (
+    ask_of_body,
+    checked_body,
+    filter_in,
+    indexes_for,
+    page_for,
+    select,
+    sort_in,
+    wrong,
+)
+from tenancy.api.requests import check_parameters, json_body
 from tenancy.api.views import DataViewSet
-from tenancy.exceptions import Defect
+from tenancy.mongo.field_paths import flaw_of_path
+from tenancy.mongo.pipelines import compile_pipeline
 
 
 @extend_schema(tags=["documents"])
 class QueryViewSet(DataViewSet):
-    """Queries with a body, counts, distinct values, aggregations, plans."""
+    """Queries with a body, counts, distinct values, aggregations, plans: all of them read."""
 
     required = {
         "query": "documents.read",
@@ -20,22 +33,51 @@ class QueryViewSet(DataViewSet):
         "explain": "documents.read",
     }
 
+    @extend_schema(**schema.QUERY)
     def query(self, request: Request, collection: str) -> Response:
         """Return a page of documents; the same as the list, with a body."""
-        raise Defect
+        check_parameters(request, "types")
+        return Response(page_for(self, collection, ask_of_body(json_body(request))))
 
+    @extend_schema(**schema.COUNT)
     def count(self, request: Request, collection: str) -> Response:
         """Return how many documents a filter finds."""
-        raise Defect
+        check_parameters(request)
+        query = filter_in(checked_body(json_body(request), ("filter",)))
+        return Response({"count": self.read(collection, lambda each: each.count(query))})
 
+    @extend_schema(**schema.DISTINCT)
     def distinct(self, request: Request, collection: str) -> Response:
         """Return the distinct values of a field."""
-        raise Defect
+        check_parameters(request, "types")
+        given = checked_body(json_body(request), ("field", "filter"))
+        field, query = given.get("field"), filter_in(given)
+        if not isinstance(field, str):
+            raise wrong("/field", "The name of a field is a string.")
+        if flaw := flaw_of_path(field):
+            raise wrong("/field", flaw)
+        values = self.read(collection, lambda each: each.distinct(field, query))
+        return Response({"values": values})
 
+    @extend_schema(**schema.AGGREGATE)
     def aggregate(self, request: Request, collection: str) -> Response:
         """Return what a pipeline makes of the documents."""
-        raise Defect
+        check_parameters(request, "types")
+        given = checked_body(json_body(request), ("pipeline",))
+        if "pipeline" not in given:
+            raise wrong("/pipeline", "A pipeline is an array of stages.")
+        stages = compile_pipeline(given["pipeline"], "/pipeline")
+        return Response({"data": self.read(collection, lambda each: each.aggregated(stages))})
 
+    @extend_schema(**schema.EXPLAIN)
     def explain(self, request: Request, collection: str) -> Response:
         """Return how a filter and sort would be answered."""
-        raise Defect
+        check_parameters(request)
+        given = checked_body(json_body(request), ("filter", "sort"))
+        wanted = select(filter_in(given), sort_in(given))
+        indexes = indexes_for(self, collection, wanted)
+        found = self.read(collection, lambda each: each.explain(wanted, indexes=indexes))
+        keys = found.suggested_index
+        return Response(
+            {**vars(found), "suggested_index": None if keys is None else {"keys": keys}}
+        )

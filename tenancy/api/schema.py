@@ -165,14 +165,6 @@ METRICS: dict[str, Any] = {
     "auth": [],
     "responses": {(200, "text/plain"): str, **answers(404)},
 }
-LIST_DOCUMENTS: dict[str, Any] = {
-    "summary": "List documents",
-    "parameters": [
-        query("limit", "1..1000, 50 by default.", OpenApiTypes.INT),
-        query("cursor", "`page.next` of the page before."),
-    ],
-    "responses": answers(*USUAL, 504, s200=PAGE),
-}
 CREATE_DOCUMENT: dict[str, Any] = {
     "summary": "Store a new document",
     "request": _BODY,

@@ -44,6 +44,9 @@ def _errors_of_keys(spec: IndexSpec) -> list[FieldError]:
         pointer = f"/keys/{position}"
         if refusal := _refusal_of_field(name):
             errors.append(FieldError(f"{pointer}/0", "invalid_field", refusal))
+        elif name == "_id" and not 0 < position == len(names) - 1:
+            message = "The _id has an index already; in others it can only be the last field."
+            errors.append(FieldError(f"{pointer}/0", "invalid_field", message))
         elif name in names[:position]:
             errors.append(FieldError(f"{pointer}/0", "repeated_field", "The field is named twice."))
         if direction not in {1, -1}:
@@ -61,8 +64,6 @@ def _refusal_of_field(name: str) -> str:
         return "A field is a name, or names joined by dots."
     if any(segment.startswith("$") for segment in segments):
         return "No name in a field begins with $."
-    if name == "_id":
-        return "The _id has an index already."
     if name.startswith("_") and not _OWN_FIELDS.fullmatch(name):
         return "Names that begin with _ are reserved."
     return ""

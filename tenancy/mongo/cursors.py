@@ -9,8 +9,9 @@ from bson import decode, encode
 from bson.errors import BSONError
 from django.core import signing
 
-from tenancy.exceptions import CursorInvalid
+from tenancy.exceptions import CursorInvalid, QueryTooComplex
 from tenancy.mongo.extended_json import CODEC_OPTIONS
+from tenancy.mongo.sort_keys import Position
 
 CURSOR_MAX_CHARACTERS = 4_096
 SIGNER_SALT = "tenancy.mongo.cursors"
@@ -41,3 +42,24 @@ def read_cursor(scope: str, cursor: str) -> Any:
     if payload["s"] != _digest(scope):
         raise CursorInvalid
     return payload["p"]
+
+
+def make_position_cursor(scope: str, position: Position) -> str:
+    """Return a cursor for where a page of documents ended.
+
+    It holds the values that the documents are sorted by. Raises QueryTooComplex if those of the
+    last document are so long that no cursor holds them.
+    """
+    cursor = make_cursor(scope, [*position.values, position.tie])
+    if len(cursor) > CURSOR_MAX_CHARACTERS:
+        raise QueryTooComplex(
+            "The values that the documents are sorted by are too long to go on from.",
+            hint="Sort by a shorter field, or ask for another limit.",
+        )
+    return cursor
+
+
+def read_position_cursor(scope: str, cursor: str) -> Position:
+    """Return the position in a cursor. Raises CursorInvalid."""
+    *values, tie = read_cursor(scope, cursor)
+    return Position(tuple(values), tie)

@@ -1,8 +1,7 @@
 """Read the documents of one logical collection."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from bson import encode
 
@@ -14,6 +13,7 @@ from tenancy.mongo.query_errors import query_errors
 from tenancy.mongo.query_plans import Explanation, explanation_of
 from tenancy.mongo.revisions import shown
 from tenancy.mongo.sorted_pages import (
+    Count,
     Page,
     PagedCollection,
     Selection,
@@ -31,14 +31,6 @@ ESTIMATE_MAX_DOCUMENTS = 10_000
 DISTINCT_MAX_VALUES, DISTINCT_MAX_BYTES = 10_000, 1_048_576
 AGGREGATE_MAX_DOCUMENTS, AGGREGATE_MAX_BYTES = 10_000, 16 * 1_048_576
 EXPLAINED_LIMIT = 50
-
-
-@dataclass(frozen=True)
-class Count:
-    """How many documents there are, and whether that is exact, a lower bound or an estimate."""
-
-    value: int
-    kind: Literal["exact", "at_least", "estimated"]
 
 
 class ReadableCollection(PagedCollection):
@@ -81,6 +73,14 @@ class ReadableCollection(PagedCollection):
             return self._collection.count_documents(
                 self._boundary.within(query or {}), session=self._session
             )
+
+    def counted(self, query: Document, how: str) -> Count:
+        """Return how many documents a filter finds: `exact`, `estimated`, or `bounded:N`."""
+        if how == "exact":
+            return Count(self.count(query), "exact")
+        if how == "estimated":
+            return self.estimate(query)
+        return self.count_up_to(query, int(how.removeprefix("bounded:")))
 
     def count_up_to(self, query: Document, most: int) -> Count:
         """Return how many documents a filter finds, or that there are more than `most`."""

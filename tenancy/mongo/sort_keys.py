@@ -44,14 +44,14 @@ class Position:
         return any(isinstance(value, MinKey) for value in self.values)
 
 
-def beyond(position: Position, order: Order) -> Document:
-    """Return the expression that holds for a document with a KEY after the position.
+def beyond(last: Sequence[Any], order: Order) -> Document:
+    """Return the expression that holds for a document with a KEY after the `last` one.
 
     Expressions compare as sorts do, across types; the operators of filters do not.
     """
     same: list[Document] = []
     ways: list[Document] = []
-    for place, ((_, direction), value) in enumerate(zip(order, position.values, strict=True)):
+    for place, ((_, direction), value) in enumerate(zip(order, last, strict=True)):
         pair = [{"$arrayElemAt": [f"${KEY}", place]}, {"$literal": value}]
         ways.append({"$and": [*same, {"$gt" if direction > 0 else "$lt": pair}]})
         same.append({"$eq": pair})

@@ -9,7 +9,7 @@ beyond the last page by the sort key that it made itself.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from pymongo.errors import OperationFailure
 
@@ -79,12 +79,21 @@ class Selection:
 
 
 @dataclass(frozen=True)
+class Count:
+    """How many documents there are, and whether that is exact, a lower bound or an estimate."""
+
+    value: int
+    kind: Literal["exact", "at_least", "estimated"]
+
+
+@dataclass(frozen=True)
 class Page:
     """Some documents in order, whether there are more, and where to go on then."""
 
     documents: list[Document]
     has_more: bool
     position: Position | None = None
+    count: Count | None = None
 
 
 class _NotBuilt(Exception):
@@ -231,26 +240,26 @@ class PagedCollection(Handle):
         self, order: Order, wanted: Selection, limit: int, position: Position | None,
         hint: str | None = None,
     ) -> Page:  # fmt: skip
-        stages: list[Document] = [{"$match": wanted.query}, {"$sort": dict(order)}]
+        # The sort comes first, for then MongoDB keeps the sort key; so it is on what is stored.
+        query, by = self._boundary.within(wanted.query), dict(self._boundary.order(order))
+        stages: list[Document] = [{"$match": query}, {"$sort": by}]
         if position is None:
             stages += [{"$limit": limit + 1}, {"$set": {KEY: MARKED_KEY}}]
         else:
-            later = {"$match": {"$expr": beyond(position, order)}}
+            last = (*position.values[:-1], self._boundary.stored_id(position.values[-1]))
+            later = {"$match": {"$expr": beyond(last, order)}}
             stages += [{"$set": {KEY: MARKED_KEY}}, later, {"$limit": limit + 1}]
         if wanted.fields:
             kept = {KEY: 1} if includes(wanted.fields) else {}
             stages.append({"$project": {**wanted.fields, **kept}})
+        options: dict[str, Any] = {"hint": hint} if hint else {}
         with _index_is_there():
-            rows = list(self._run(stages, hint=hint))
-        keys = [tuple(row[KEY]) for row in rows]
+            found = self._collection.aggregate(
+                stages, session=self._session, allowDiskUse=True, **options
+            )
+            rows = [self._bare(row) for row in found]
+        keys = [(*row[KEY][:-1], row["_id"]) for row in rows]
         return _page(rows, keys, limit, order[-1][1])
-
-    def _run(self, stages: list[Document], **options: Any) -> Iterator[Document]:
-        """Give what stages make of the collection's documents, as their user sees them."""
-        given = {name: value for name, value in options.items() if value is not None}
-        yield from self._collection.aggregate(
-            self._boundary.pipeline(stages), session=self._session, allowDiskUse=True, **given
-        )
 
 
 def is_by_id(wanted: Selection) -> bool:
