@@ -10,7 +10,8 @@ PYTEST_FLAGS ?= -n 4 --dist loadgroup
 SERVICE := MONGODB_URI DATABASE_URL REDIS_URL CELERY_BROKER_URL PORT SECRET_KEY DEBUG \
 	ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS LOG_LEVEL DJANGO_SETTINGS_MODULE ACCESS_TOKEN_MINUTES RATE_LIMITS ADMIN_TWO_FACTOR \
 	$(shell env | sed -n 's/^\(TENANTRY_[A-Z_]*\|TENANCY_[A-Z_]*\|ACCOUNTS_[A-Z_]*\|JWT_[A-Z_]*\|LIMIT_[A-Z_]*\)=.*/\1/p')
-ALONE := env $(foreach name,$(SERVICE),-u $(name))
+# Every worker and server compiles all anew where bytecode is not kept.
+ALONE := env -u PYTHONDONTWRITEBYTECODE $(foreach name,$(SERVICE),-u $(name))
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test check bench drill
