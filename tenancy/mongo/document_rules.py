@@ -25,12 +25,14 @@ from tenancy.mongo.extended_types import (
     WRAPPERS,
     read_wrapper,
 )
+from tenancy.mongo.quick_documents import Doubtful, quick_document
 from tenancy.mongo.raw_json import SURROGATE, Path, pointer, refusal, shown
 
 MAX_DEPTH = 32
 MAX_DOCUMENT_BYTES = 1_048_576
 MAX_ID_BYTES = 512
 METADATA = "_meta"
+RESERVED = ("$", "_")  # what no name of a top-level field begins with, but for two
 
 DocumentId: TypeAlias = ObjectId | str | int | Binary
 
@@ -75,12 +77,18 @@ def decode_patch(value: Any, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> dict[str
 def _decode_top(value: Any, noun: str, max_bytes: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise refusal(None, f"The {noun} must be a JSON object.")
-    _refuse_type(value, None)
-    for key in value:
-        if key[:1] == "$" or (key[:1] == "_" and key not in ("_id", METADATA)):
+    reserved = [key for key in value if key[:1] in RESERVED]
+    if reserved:
+        _refuse_type(value, None)
+    for key in reserved:
+        if key not in ("_id", METADATA):
             raise refusal((None, key), f"The name {shown(key)} is reserved.")
-    fields = {key: item for key, item in value.items() if key != METADATA}
-    document = _decode_fields(fields, None, 1)
+    fields = dict(value)
+    fields.pop(METADATA, None)
+    try:
+        document = quick_document(fields, MAX_DEPTH)
+    except Doubtful:
+        document = _decode_fields(fields, None, 1)
     if "_id" in document and not is_id(document["_id"]):
         raise refusal(
             (None, "_id"),

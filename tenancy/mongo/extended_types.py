@@ -100,6 +100,8 @@ def _read_date(inner: Any) -> datetime | DatetimeMS:
             raise ValueError
         return date_of(_read_integer(milliseconds, 64))
     instant = datetime.fromisoformat(_text(INSTANT, inner))
+    if instant.tzinfo is UTC:
+        return instant.replace(tzinfo=None)
     return date_of((instant - EPOCH.replace(tzinfo=UTC)) // MILLISECOND)
 
 

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import orjson
+
 from tenancy.exceptions import FieldError, InvalidDocument, MalformedJson
 
 INT64_CHARACTERS = len(str(-(2**63)))  # a longer text is out of range; int() is not even asked
@@ -19,6 +21,11 @@ SHOWN_KEY_CHARACTERS = 64
 
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # NUL, or a half of a pair
+
+# What a text may hold that orjson reads in its own way; see _may_be_bent.
+ODD_ESCAPE = re.compile(rb"\\u00(?:00|3[aA])")  # NUL, a colon
+LONG_NUMBER = b"0" * len(str(2**63 - 1))
+DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 
 # A place in a value, the innermost key first: cheap to extend, rendered only when refused.
 Path: TypeAlias = "tuple[Path, str | int] | None"
@@ -55,6 +62,29 @@ def loads(raw: bytes) -> Any:
     InvalidDocument for duplicate keys, NUL in keys, lone surrogates, numbers outside
     double and int64, and nesting that the parser does not take.
     """
+    try:
+        tree = orjson.loads(raw)
+        if not _may_be_bent(raw, tree):
+            return tree
+    except (ValueError, TypeError):  # orjson's JSONDecodeError and JSONEncodeError
+        pass
+    return _load_carefully(raw)
+
+
+def _may_be_bent(raw: bytes, tree: Any) -> bool:
+    """Return whether what orjson made of a text could be something else than the text says.
+
+    orjson is strict, but for two things: the last of equal keys wins, and an integer over 64 bits
+    becomes a double. Colons stand behind keys and in strings: if the tree is written with as many
+    as there were, no key was lost. Raises TypeError if it is nested deeper than orjson writes.
+    """
+    if LONG_NUMBER in raw.translate(DIGITS_AS_ZEROS) or ODD_ESCAPE.search(raw):
+        return True
+    return orjson.dumps(tree).count(b":") != raw.count(b":")
+
+
+def _load_carefully(raw: bytes) -> Any:
+    """Read a text piece by piece, and find the place of what is wrong with it."""
     text = _decode_utf8(raw)
     hooks = _Hooks()
     try:

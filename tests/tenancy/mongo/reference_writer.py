@@ -25,38 +25,40 @@ def write(value):
 
 
 def _spelled(value):
-    match value:
-        case DatetimeMS():
-            return {"$date": _date(int(value))}
-        case Int64() if abs(value) > 2**53 - 1:
-            return {"$numberLong": str(int(value))}
-        case Int64():
-            return int(value)
-        case float() if math.isnan(value):
-            return {"$numberDouble": "NaN"}
-        case float() if math.isinf(value):
-            return {"$numberDouble": "Infinity" if value > 0 else "-Infinity"}
-        case ObjectId():
-            return {"$oid": str(value)}
-        case Decimal128():
-            return {"$numberDecimal": str(value)}
-        case bytes():
-            return _binary(value, value.subtype if isinstance(value, Binary) else 0)
+    if isinstance(value, float) and not math.isfinite(value):
+        name = "NaN" if math.isnan(value) else "Infinity"
+        return {"$numberDouble": f"-{name}" if value < 0 else name}
+    if isinstance(value, Int64):
+        number = int(value)
+        return {"$numberLong": str(number)} if abs(number) > 2**53 - 1 else number
+    for kind, spelling in SPELLINGS.items():
+        if isinstance(value, kind):
+            return spelling(value)
     return value
 
 
-def _binary(value, subtype):
+def _binary(value):
+    subtype = value.subtype if isinstance(value, Binary) else 0
     if subtype == 4:
         return {"$uuid": str(UUID(bytes=bytes(value)))}
     return {"$binary": {"base64": base64.b64encode(value).decode(), "subType": f"{subtype:02x}"}}
 
 
-def _date(milliseconds):
+def _date(value):
+    milliseconds = int(value)
     if not 0 <= milliseconds <= LAST_MS:
-        return {"$numberLong": str(milliseconds)}
+        return {"$date": {"$numberLong": str(milliseconds)}}
     at = DatetimeMS(milliseconds).as_datetime()
     rest = f".{milliseconds % 1000:03}" if milliseconds % 1000 else ""
-    return at.strftime("%Y-%m-%dT%H:%M:%S") + rest + "Z"
+    return {"$date": at.strftime("%Y-%m-%dT%H:%M:%S") + rest + "Z"}
+
+
+SPELLINGS = {
+    DatetimeMS: _date,
+    ObjectId: lambda value: {"$oid": str(value)},
+    Decimal128: lambda value: {"$numberDecimal": str(value)},
+    bytes: _binary,
+}
 
 
 def _text(value):

@@ -1,5 +1,6 @@
 """JSON text: what is refused, and where it says the fault is."""
 
+import json
 from contextlib import suppress
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenancy.exceptions import InvalidDocument, MalformedJson, TenancyError
-from tenancy.mongo.raw_json import loads
+from tenancy.mongo.raw_json import _load_carefully, loads
 
 REFUSED = {
     "overflowing float": (b'{"a": [1, 1e400]}', "/a/1"),
@@ -150,3 +151,65 @@ JSON_PIECES = st.sampled_from([*SYNTAX, *TROUBLE])
 def test_near_json_never_raises_anything_else(raw):
     with suppress(TenancyError):
         loads(raw)
+
+
+# --- the quick way and the careful one
+
+
+def outcome(read, raw):
+    try:
+        return "value", repr(read(raw))
+    except TenancyError as error:
+        return type(error), error.detail, error.errors
+
+
+TRAPS = [
+    b'{"a" :1,"a":2}', b'{"a":1,"a":"\\u0022:"}', b'{"a":1,"a":"\\u003a"}', b'{"a":1,"a":"\\u003A"}',
+    b'{"a":1,"a":":"}', b'{"a":{"b":1},"a":":"}', b'{"a":{"b":1},"a":{"b":1}}', b'{"a":"x\\":y"}',
+    b'{"a":1,"\\u0061":":"}', b'{"a:":1,"a:":2}', b'{"a\\u003a":1,"a:":2}', b'{"" :"\\u0000"}',
+    b"[18446744073709551615]", b"[-18446744073709551616]", b"[9223372036854775807]", b"[-0, -0.0]",
+    b"[1E400]", b"[123456789012345678901234567890e-10]", b"[0.1e-400]", b"[1.0E+2]", b'"\\/"',
+    b"[" * 254 + b"]" * 254, b"[" * 300 + b"]" * 300, b'{"a":' * 255 + b"1" + b"}" * 255,
+    b' {"a"\t:\r\n[null , true,false ] } ', b'"\\ud83d\\ude00:"', b"\xc2\xa0{}", b'["\x7f"]',
+]  # fmt: skip
+
+
+def test_both_ways_of_reading_agree_on_what_is_hostile():
+    texts = [*TRAPS, *MALFORMED.values(), *(raw for raw, _ in REFUSED.values())]
+
+    for raw in texts:
+        assert outcome(loads, raw) == outcome(_load_carefully, raw), raw[:80]
+
+
+@given(st.lists(JSON_PIECES | st.sampled_from(TRAPS), max_size=12).map(b"".join))
+def test_both_ways_of_reading_agree_on_near_json(raw):
+    assert outcome(loads, raw) == outcome(_load_carefully, raw)
+
+
+@st.composite
+def texts_of_json(draw, depth=3):
+    """JSON text with keys that come twice, escapes, blanks and numbers at the bounds."""
+    blank = draw(st.sampled_from(["", "", " ", "\n"]))
+    kind = draw(st.sampled_from(["leaf", "object", "array"] if depth else ["leaf"]))
+    inner = texts_of_json(depth=depth - 1)
+    if kind == "object":
+        keys = st.sampled_from(['"a"', '"\\u0061"', '"b:"', '"b\\u003a"', '"\\":"', '"c\\u0000"'])
+        members = [f"{draw(keys)}{blank}:{draw(inner)}" for _ in range(draw(st.integers(0, 3)))]
+        return "{" + f",{blank}".join(members) + "}"
+    if kind == "array":
+        return "[" + ",".join(draw(inner) for _ in range(draw(st.integers(0, 3)))) + "]" + blank
+    digits = draw(st.integers(-(2**65), 2**65))
+    words = ["null", '":"', '"\\u0022:"', '"\\ud83d\\ude00"', '"\\udead"', "1e308", "1e309", "0.5"]
+    return str(digits) if draw(st.booleans()) else draw(st.sampled_from(words))
+
+
+@given(texts_of_json())
+def test_both_ways_of_reading_agree_on_json(text):
+    assert outcome(loads, text.encode()) == outcome(_load_carefully, text.encode())
+
+
+def test_ordinary_text_is_read_the_quick_way(monkeypatch):
+    monkeypatch.setattr("tenancy.mongo.raw_json._load_carefully", lambda raw: pytest.fail())
+    text = b' [{"a": 1.5, "b" : "12:30", "\xc3\xa9": [{}, -7, null], "id": {"$oid": "0e"}}] '
+
+    assert loads(text) == json.loads(text)

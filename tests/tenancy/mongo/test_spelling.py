@@ -1,4 +1,4 @@
-"""The writer beside a simple one; what is written for people; what the cache of dates may not do."""
+"""The writer beside a simple one, dates at their bounds, and what is written for people."""
 
 import json
 from datetime import datetime
