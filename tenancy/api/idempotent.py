@@ -7,8 +7,8 @@ The action makes a thing whose id is `attempt.resource`, and calls `hold_attempt
 anything. Repeated with the same key, the request gets the first answer again, with
 `Idempotent-Replayed: true`; after a crash it runs again with the same `resource`, and has to find
 what is there already. An attempt that was so slow that its repeat has begun is told 409. Without
-the header nothing is kept. On routes that are not marked so the header is ignored: there a repeat
-does no harm, or is the client's.
+the header nothing is kept. Writes of documents have `tenancy.api.once`. On all other routes the
+header is ignored: there a repeat does no harm, or is the client's.
 """
 
 import json
@@ -23,7 +23,7 @@ from rest_framework.response import Response
 
 from tenancy.answers import Answer, Ask
 from tenancy.api.json import JsonRenderer
-from tenancy.api.schema import header
+from tenancy.api.schema import IDEMPOTENCY_KEY
 from tenancy.exceptions import IdempotencyInProgress, IdempotencyKeyReused, InvalidParameter
 from tenancy.idempotency import CATALOG, Attempt, Store, keyed_digest
 
@@ -44,9 +44,7 @@ NOT_KEPT = frozenset({401, 429})
 NOT_KEPT_CODES = frozenset({
     "operation_running", "revision_conflict", IdempotencyInProgress.code, IdempotencyKeyReused.code,
 })  # fmt: skip
-PARAMETER = header(
-    HEADER, "1 to 255 printable ASCII characters. For 24 hours a repeat gets the first answer."
-)
+PARAMETER = IDEMPOTENCY_KEY
 
 Scope = Callable[[Request], str | None]
 Action = Callable[..., Response]

@@ -138,6 +138,10 @@ _ID = OpenApiParameter(
     "document_id", OpenApiTypes.STR, "path",
     description="24 hex digits: an ObjectId; else a string; `oid: str: int: uuid:` are explicit.",
 )  # fmt: skip
+IDEMPOTENCY_KEY = header(
+    "Idempotency-Key",
+    "1 to 255 printable ASCII characters. For 24 hours a repeat gets the first answer.",
+)
 _IF_MATCH = header("If-Match", 'Only at one of these revisions, as `"r3"`; `*`: if it exists.')
 USUAL = (400, 401, 403, 404, 410, 503)
 _BODY = {"application/json": DOCUMENT}
@@ -167,6 +171,7 @@ METRICS: dict[str, Any] = {
 }
 CREATE_DOCUMENT: dict[str, Any] = {
     "summary": "Store a new document",
+    "parameters": [IDEMPOTENCY_KEY],
     "request": _BODY,
     "responses": answers(*USUAL, 409, 413, 415, 422, s201=DOCUMENT),
 }
@@ -177,18 +182,23 @@ GET_DOCUMENT: dict[str, Any] = {
 }
 PUT_DOCUMENT: dict[str, Any] = {
     "summary": "Replace or create a document",
-    "parameters": [_ID, _IF_MATCH, header("If-None-Match", "`*`: create only.")],
+    "parameters": [
+        _ID,
+        _IF_MATCH,
+        header("If-None-Match", "`*`: create only."),
+        IDEMPOTENCY_KEY,
+    ],
     "request": _BODY,
     "responses": answers(*USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT, s201=DOCUMENT),
 }
 PATCH_DOCUMENT: dict[str, Any] = {
     "summary": "Change a document by a JSON merge patch (RFC 7396)",
-    "parameters": [_ID, _IF_MATCH],
+    "parameters": [_ID, _IF_MATCH, IDEMPOTENCY_KEY],
     "request": {"application/merge-patch+json": DOCUMENT, "application/json": DOCUMENT},
     "responses": answers(*USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT),
 }
 DELETE_DOCUMENT: dict[str, Any] = {
     "summary": "Delete a document",
-    "parameters": [_ID, _IF_MATCH],
-    "responses": answers(*USUAL, 412, s204=None),
+    "parameters": [_ID, _IF_MATCH, IDEMPOTENCY_KEY],
+    "responses": answers(*USUAL, 409, 412, 422, s204=None),
 }
