@@ -4,7 +4,7 @@ from typing import Any
 
 from drf_spectacular.utils import OpenApiExample
 
-from tenancy.api.schema import DOCUMENT, USUAL, answers
+from tenancy.api.schema import DOCUMENT, IDEMPOTENCY_KEY, USUAL, answers
 from tenancy.mongo.bulk import BULK_MAX_OPERATIONS
 from tenancy.mongo.many import MANY_MAX_AFFECTED
 
@@ -99,6 +99,7 @@ BULK: dict[str, Any] = {
         "A body of a wrong shape is 422 and nothing is done; a document that is not valid is what "
         "is wrong with its operation. The body has at most 16 MiB."
     ),
+    "parameters": [IDEMPOTENCY_KEY],
     "request": {"application/json": _BULK},
     "responses": answers(*USUAL, 409, 413, 415, 422, s200=_RESULTS, s207=_RESULTS),
     "examples": [
@@ -179,6 +180,7 @@ UPDATE_MANY: dict[str, Any] = {
         "A document that the patch leaves as it is keeps its revision, and is not counted in "
         "`changed`. If one may not become what it would, none is changed; `id` says which."
     ),
+    "parameters": [IDEMPOTENCY_KEY],
     "request": {"application/json": _body(patch=_PATCH)},
     "responses": answers(*USUAL, 409, 413, 415, 422, 504, s200=_done("changed")),
     "examples": [
@@ -198,6 +200,7 @@ UPDATE_MANY: dict[str, Any] = {
 }
 DELETE_MANY: dict[str, Any] = {
     "summary": "Delete every document that a filter finds, all or none",
+    "parameters": [IDEMPOTENCY_KEY],
     "request": {"application/json": _body()},
     "responses": answers(*USUAL, 409, 413, 415, 422, 504, s200=_done("deleted")),
     "examples": [
