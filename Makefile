@@ -14,7 +14,7 @@ SERVICE := MONGODB_URI DATABASE_URL REDIS_URL CELERY_BROKER_URL PORT SECRET_KEY 
 ALONE := env -u PYTHONDONTWRITEBYTECODE $(foreach name,$(SERVICE),-u $(name))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check bench drill
+.PHONY: help install run demo test check bench drill fuzz
 
 help: ## list what can be done
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -58,3 +58,6 @@ drill: $(INSTALLED) ## rename and move organizations under full load, and count 
 	$(ALONE) $(BIN)/python -m benchmarks.rename_drill || failed=1; \
 	$(ALONE) $(BIN)/python -m benchmarks.move_drill || failed=1; \
 	exit $$failed
+
+fuzz: $(INSTALLED) ## send the API what its OpenAPI document allows, and what it does not
+	$(ALONE) $(BIN)/python -m benchmarks.fuzz

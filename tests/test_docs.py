@@ -69,7 +69,7 @@ def test_statuses_in_the_readme_are_those_that_are_answered():
 def test_every_make_target_explains_itself():
     makefile = (ROOT / "Makefile").read_text()
 
-    for target in ["install", "run", "demo", "test", "check", "bench", "drill", "help"]:
+    for target in ["install", "run", "demo", "test", "check", "bench", "drill", "fuzz", "help"]:
         assert re.search(rf"^{target}:.*## .+", makefile, re.MULTILINE), target
 
 
