@@ -27,6 +27,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "patch": ("id*", "patch*", "if_rev"),
     "delete": ("id*", "if_rev"),
 }
+_PLAIN = {"op", "document"}
 _CREATING = ("insert", "upsert")
 
 
@@ -67,6 +68,8 @@ def read_bulk(body: Any, *, max_bytes: int) -> BulkOrder:
         _refuse([FieldError("/operations", "invalid", message)])
     errors: list[FieldError] = []
     for number, operation in enumerate(operations):
+        if _is_plain(operation):
+            continue
         errors += _operation_errors(operation, f"/operations/{number}")
         if len(errors) >= SHOWN_ERRORS:
             break
@@ -98,6 +101,16 @@ def _read_ids(operations: list[dict[str, Any]]) -> list[Any]:
             errors.append(FieldError(f"/operations/{number}/id", error.code, error.detail))
     _refuse(errors[:SHOWN_ERRORS])
     return ids
+
+
+def _is_plain(operation: Any) -> bool:
+    """Return whether it is an insert of nothing but a document: most are, and they are many."""
+    return (
+        isinstance(operation, dict)
+        and operation.keys() == _PLAIN
+        and operation["op"] == "insert"
+        and isinstance(operation["document"], dict)
+    )
 
 
 def _operation_errors(operation: Any, at: str) -> Iterator[FieldError]:
