@@ -21,12 +21,12 @@ def weight_of(expression: Any) -> int:
 
 
 def _weight_of_object(expression: dict[str, Any]) -> int:
-    name, inner = next(iter(expression.items()), ("", {}))
+    name, inner = next(iter(expression.items()), ("", None))
     if name in SCALAR or name == "$literal":
         return 0
-    if name == "$let":
+    if isinstance(inner, dict) and name == "$let":
         return _weight_of_let(inner)
-    if name == "$map":
+    if isinstance(inner, dict) and name == "$map":
         return weight_of(inner["input"]) * max(1, weight_of(inner["in"]))
     return sum(weight_of(each) for each in expression.values())
 

@@ -17,9 +17,9 @@ from tenancy.mongo.expression_operators import (
 )
 from tenancy.mongo.field_paths import flaw_of_path
 from tenancy.mongo.projections import is_direction
-from tenancy.mongo.query_values import REFUSED_TYPES, WRAPPERS, Path, Walk
+from tenancy.mongo.query_values import REFUSED_TYPES, WRAPPERS, Path, Walk, meant
 from tenancy.mongo.raw_json import shown
-from tenancy.wording import nearest, shorten
+from tenancy.wording import shorten
 
 EXPRESSION_MAX_DEPTH = 20
 PIPELINE_MAX_NODES = 500
@@ -110,14 +110,14 @@ class ExpressionWalk(Walk):
 
     def _refuse_variable(self, name: str, path: Path, scope: Scope) -> None:
         known = sorted(scope.own | scope.others | SYSTEM_VARIABLES)
-        message = f"There is no variable $${shorten(name)} here.{nearest(name, known)}"
+        message = f"There is no variable $${shorten(name)} here.{meant(name, known)}"
         self.refuse(path, message, OperatorNotAllowed)
 
     def _read_object(self, raw: dict[str, Any], path: Path, scope: Scope, depth: int) -> Any:
         operators = [key for key in raw if key.startswith("$")]
         for key in operators:
             if key not in OPERATORS and key not in WRAPPERS and key not in REFUSED_TYPES:
-                message = f"The operator {shorten(key)} is not allowed.{nearest(key, OPERATORS)}"
+                message = f"The operator {shorten(key)} is not allowed.{meant(key, OPERATORS)}"
                 self.refuse((path, key), message, OperatorNotAllowed)
         if not operators:
             return self._read_fields(raw, path, scope, depth)
@@ -187,7 +187,7 @@ class ExpressionWalk(Walk):
         known = names.required | names.optional
         for key in arguments:
             if key not in known:
-                message = f"There is no argument {shown(key)} here.{nearest(key, known)}"
+                message = f"There is no argument {shown(key)} here.{meant(key, known)}"
                 self.refuse((path, key), message)
         if missing := sorted(names.required - arguments.keys()):
             self.refuse(path, f"The argument {shown(missing[0])} is missing.")

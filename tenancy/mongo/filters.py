@@ -12,8 +12,8 @@ from tenancy.exceptions import OperatorNotAllowed, QueryTooComplex
 from tenancy.mongo.extended_json import dumps
 from tenancy.mongo.field_paths import flaw_of_path
 from tenancy.mongo.filter_operators import LIST_MAX_VALUES, OPERATORS
-from tenancy.mongo.query_values import REFUSED_TYPES, WRAPPERS, Path, Walk
-from tenancy.wording import nearest, shorten
+from tenancy.mongo.query_values import REFUSED_TYPES, WRAPPERS, Path, Walk, meant
+from tenancy.wording import shorten
 
 FILTER_MAX_BYTES = 16_384
 FILTER_MAX_DEPTH = 8
@@ -126,7 +126,7 @@ class FilterWalk(Walk):
     def _refuse_operator(self, key: str, path: Path, known: tuple[str, ...]) -> NoReturn:
         if not key.startswith("$"):
             self.refuse(path, f"“{shorten(key)}” stands among operators.")
-        remedy = nearest(key, known) or (" It belongs behind a field." if key in ON_FIELDS else "")
+        remedy = meant(key, known) or (" It belongs behind a field." if key in ON_FIELDS else "")
         message = f"The operator {shorten(key)} is not allowed here.{remedy}"
         self.refuse(path, message, OperatorNotAllowed)
 

@@ -9,9 +9,9 @@ from tenancy.mongo.expression_weights import weight_of_stage
 from tenancy.mongo.expressions import ExpressionWalk
 from tenancy.mongo.field_paths import colliding, flaw_of_name, flaw_of_path
 from tenancy.mongo.filters import FilterWalk
-from tenancy.mongo.query_values import Path, is_whole
+from tenancy.mongo.query_values import Path, is_whole, meant
 from tenancy.mongo.raw_json import shown
-from tenancy.wording import nearest, shorten
+from tenancy.wording import shorten
 
 PIPELINE_MAX_BYTES = 65_536
 PIPELINE_MAX_STAGES = 20
@@ -75,7 +75,7 @@ class PipelineWalk(ExpressionWalk):
         stage = self.check_object(raw, path, "A stage")
         for key in stage:
             if key not in STAGES:
-                message = f"There is no stage {shorten(key)}.{nearest(key, STAGES)}"
+                message = f"There is no stage {shorten(key)}.{meant(key, STAGES)}"
                 self.refuse((path, key), message, StageNotAllowed)
         if len(stage) != 1:
             self.refuse(path, "A stage is an object with one key: its name.")
@@ -157,7 +157,7 @@ class PipelineWalk(ExpressionWalk):
         made = self.check_object(raw, path, "What a group computes")
         for key in made:
             if key not in ACCUMULATORS:
-                message = f"There is no accumulator {shorten(key)}.{nearest(key, ACCUMULATORS)}"
+                message = f"There is no accumulator {shorten(key)}.{meant(key, ACCUMULATORS)}"
                 self.refuse((path, key), message, OperatorNotAllowed)
         if len(made) != 1:
             self.refuse(path, "What a group computes is an object with one accumulator.")
@@ -228,7 +228,7 @@ class PipelineWalk(ExpressionWalk):
     def _check_known(self, raw: dict[str, Any], path: Path, known: frozenset[str]) -> None:
         for key in raw:
             if key not in known:
-                message = f"There is no {shown(key)} here.{nearest(key, known)}"
+                message = f"There is no {shown(key)} here.{meant(key, known)}"
                 self.refuse((path, key), message)
 
     def _read_count(self, raw: Any, path: Path) -> str:

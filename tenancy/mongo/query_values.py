@@ -1,6 +1,6 @@
 """What filters and pipelines share: bounds, refusals with a place, values."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NoReturn
 
 import orjson
@@ -16,11 +16,14 @@ from tenancy.exceptions import (
 from tenancy.mongo.document_rules import REFUSED_TYPES, decode_value
 from tenancy.mongo.extended_types import WRAPPERS
 from tenancy.mongo.raw_json import Path, pointer
+from tenancy.wording import nearest
 
-__all__ = ["REFUSED_TYPES", "WRAPPERS", "Path", "Walk", "is_whole"]
+__all__ = ["REFUSED_TYPES", "WRAPPERS", "Path", "Walk", "is_whole", "meant"]
 
 # Of the JSON itself, values included: what walks it may recurse.
 MAX_NESTING = 64
+# Operators are short: what is less near is another one.
+SLIP_CUTOFF = 0.7
 
 
 class Walk:
@@ -96,3 +99,8 @@ def _children(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
 def is_whole(value: Any, low: int, high: int) -> bool:
     """Return whether a value is an integer, not a boolean, within two bounds."""
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """Return ` Did you mean “x”?` for a slip, else ''."""
+    return nearest(name, known, cutoff=SLIP_CUTOFF)
