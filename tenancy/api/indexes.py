@@ -15,11 +15,15 @@ from tenancy.api.views import TenantViewSet
 from tenancy.exceptions import CollectionNotFound
 from tenancy.mongo.indexes import IndexSpec
 
+# So long a request waits for an index to be built.
+WAIT_SECONDS = 10.0
 
-def represent_index(spec: IndexSpec, *, built: bool) -> dict[str, Any]:
+
+def represent_index(spec: IndexSpec, *, built: bool, failure: str = "") -> dict[str, Any]:
     """Return an index as the organization's members see it.
 
-    `built` is false in a shared collection, where only the definition is kept.
+    `built` is false while it is being built; with a `failure`, which says why it was not; and in a
+    shared collection, where only the definition is kept.
     """
     return {
         "name": spec.name,
@@ -28,6 +32,7 @@ def represent_index(spec: IndexSpec, *, built: bool) -> dict[str, Any]:
         "sparse": spec.sparse,
         "ttl_seconds": spec.ttl_seconds,
         "built": built,
+        "failure": failure or None,
     }
 
 
@@ -49,21 +54,23 @@ class IndexViewSet(TenantViewSet):
 
     @extend_schema(**schema.CREATE_INDEX)
     def create(self, request: Request, collection: str) -> Response:
-        """Create an index; it is built when the answer arrives. 200 if the very same is there."""
+        """Create an index. 200 if the very same is there; 202 if it takes time to be built."""
         check_parameters(request)
         wanted = validated(NewIndex, json_body(request))
-        spec, created = lifecycle.declare_index(
+        spec, is_new, is_done = lifecycle.begin_index(
             self.tenant.id,
             collection,
             IndexSpec(**{"name": "", **wanted}),  # an empty name is made from the keys
             by=actor_of(request),
+            wait_seconds=WAIT_SECONDS,
         )
         path = f"/api/v1/collections/{collection}/indexes/{quote(spec.name, safe='')}"
-        is_built = self.tenant.address.kind != "shared"
+        is_built = is_done and self.tenant.address.kind != "shared"
+        status = 201 if is_new else 200
         return Response(
             represent_index(spec, built=is_built),
-            status=201 if created else 200,
-            headers={"Location": path} if created else {},
+            status=status if is_done else 202,
+            headers={"Location": path} if is_new or not is_done else {},
         )
 
     @extend_schema(**schema.DELETE_INDEX)
@@ -83,4 +90,7 @@ def indexes_of(organization_id: Any, collection: str) -> list[dict[str, Any]]:
     """Return a collection's indexes as members see them."""
     specs = lifecycle.declared_indexes(organization_id).get(collection, [])
     built = lifecycle.built_indexes(organization_id, collection) if specs else frozenset()
-    return [represent_index(spec, built=spec.name in built) for spec in specs]
+    found = [represent_index(spec, built=spec.name in built) for spec in specs]
+    for spec, failure in lifecycle.failed_indexes(organization_id, collection):
+        found.append(represent_index(spec, built=False, failure=failure))
+    return found

@@ -4,6 +4,7 @@ from typing import Any
 
 from tenancy.api.schema import USUAL, answers, query
 from tenancy.api.schema_organization import OPERATION
+from tenancy.api.schema_schemas import MODE
 
 _INDEX_EXAMPLE = {
     "name": "status_1_created_at_-1",
@@ -41,10 +42,18 @@ INDEX: dict[str, Any] = {
         **_INDEX_FIELDS,
         "built": {
             "type": "boolean",
-            "description": "False where only the definition is kept: in a shared collection.",
+            "description": (
+                "False while it is being built, and where only the definition is kept: in a shared "
+                "collection."
+            ),
+        },
+        "failure": {
+            "type": ["string", "null"],
+            "description": "Why it could not be built. Remove it, or ask for it again.",
         },
     },
-    "example": {**_INDEX_EXAMPLE, "built": True},
+    "additionalProperties": False,
+    "example": {**_INDEX_EXAMPLE, "built": True, "failure": None},
 }
 INDEXES: dict[str, Any] = {
     "type": "object",
@@ -67,13 +76,16 @@ COLLECTION_DETAILS: dict[str, Any] = {
         },
         "bytes": {"type": ["integer", "null"]},
         "indexes": {"type": "array", "items": INDEX},
+        "schema_mode": MODE,
     },
+    "additionalProperties": False,
     "example": {
         "name": "orders",
         "created_at": "2026-01-31T09:30:00+00:00",
         "documents": 1204,
         "bytes": 318042,
-        "indexes": [{**_INDEX_EXAMPLE, "built": True}],
+        "indexes": [{**_INDEX_EXAMPLE, "built": True, "failure": None}],
+        "schema_mode": "off",
     },
 }
 LIST_COLLECTIONS: dict[str, Any] = {
@@ -99,9 +111,9 @@ LIST_INDEXES: dict[str, Any] = {
     "responses": answers(*USUAL, s200=INDEXES),
 }
 CREATE_INDEX: dict[str, Any] = {
-    "summary": "Create an index; 200 if the very same one is there",
+    "summary": "Create an index; 200 if the very same one is there, 202 if it takes time to build",
     "request": {"application/json": NEW_INDEX},
-    "responses": answers(*USUAL, 409, 415, 422, s200=INDEX, s201=INDEX),
+    "responses": answers(*USUAL, 409, 415, 422, s200=INDEX, s201=INDEX, s202=INDEX),
 }
 DELETE_INDEX: dict[str, Any] = {
     "summary": "Remove an index",

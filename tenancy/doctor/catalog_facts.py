@@ -89,9 +89,9 @@ def read_declared() -> dict[UUID, dict[str, datetime]]:
 
 
 def read_indexes() -> dict[tuple[UUID, str], list[IndexSpec]]:
-    """Return the declared indexes of every collection."""
+    """Return the declared indexes of every collection, without those that cannot be built."""
     found: dict[tuple[UUID, str], list[IndexSpec]] = defaultdict(list)
-    rows = Index.objects.select_related("collection").order_by("pk")
+    rows = Index.objects.filter(failure="").select_related("collection").order_by("pk")
     for row in rows.iterator(chunk_size=CHUNK):
         found[row.collection.organization_id, row.collection.name].append(spec_of(row))
     return found

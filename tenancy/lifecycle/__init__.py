@@ -5,10 +5,12 @@ from tenancy.lifecycle.collections import declare_collection, drop_collection
 from tenancy.lifecycle.creation import create_organization
 from tenancy.lifecycle.deletion import delete_organization, restore_organization
 from tenancy.lifecycle.indexes import (
+    begin_index,
     build_missing_indexes,
     built_indexes,
     declare_index,
     declared_indexes,
+    failed_indexes,
     find_missing_indexes,
     remove_index,
 )
@@ -30,6 +32,7 @@ __all__ = [
     "MovePlan",
     "Preferences",
     "begin_clone",
+    "begin_index",
     "begin_move",
     "build_missing_indexes",
     "built_indexes",
@@ -43,6 +46,7 @@ __all__ = [
     "delete_organization",
     "drop_collection",
     "encryption_key_changed",
+    "failed_indexes",
     "find_missing_indexes",
     "get_plan",
     "move_organization",

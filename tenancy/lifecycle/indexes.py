@@ -4,6 +4,7 @@ Who is killed in between leaves a row without an index: `build_missing_indexes` 
 shared collection the rows are all there is; they are built when the organization moves out.
 """
 
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -24,6 +25,7 @@ from tenancy.exceptions import (
     PlanLimitReached,
 )
 from tenancy.lifecycle.collections import promise_room
+from tenancy.lifecycle.index_builds import TooManyBuilds, run_aside
 from tenancy.lifecycle.index_rules import checked_spec
 from tenancy.lifecycle.states import lock_organization
 from tenancy.models import Collection, Index, Operation, Organization, OrganizationStatus
@@ -31,19 +33,42 @@ from tenancy.mongo import indexes
 from tenancy.mongo.indexes import IndexSpec
 
 COLLECTION_MAX_INDEXES = 16
-# A request waits this long for a build; what is mended in the background may take longer.
-BUILD_SECONDS = 60.0
-BACKGROUND_BUILD_SECONDS = 3_600.0
+BUILD_SECONDS = 3_600.0
+
+
+class Declared(NamedTuple):
+    """An index as it is declared: whether it is new, and whether its build has ended."""
+
+    spec: IndexSpec
+    is_new: bool
+    is_done: bool
 
 
 def declare_index(
     organization_id: UUID, collection: str, spec: IndexSpec, *, by: str
 ) -> tuple[IndexSpec, bool]:
-    """Make sure that a collection has an index. Return it as it is, and whether it is new.
+    """Make sure that a collection has an index, built. Return it as it is, and whether it is new.
+
+    Raises what `begin_index` raises.
+    """
+    done = begin_index(organization_id, collection, spec, by=by, wait_seconds=None)
+    return done.spec, done.is_new
+
+
+def begin_index(
+    organization_id: UUID,
+    collection: str,
+    spec: IndexSpec,
+    *,
+    by: str,
+    wait_seconds: float | None,
+) -> Declared:
+    """Declare an index and wait for its build, to its end or for so long; it goes on.
 
     An empty name is filled in as MongoDB does. Raises ValidationFailed, CollectionNotFound,
-    PlacementUnsupported, PlanLimitReached, ClusterFull, OperationRunning; AlreadyExists or Conflict
-    if documents or another index are against it, and then it is not declared either.
+    PlacementUnsupported, PlanLimitReached, ClusterFull, OperationRunning, TooManyBuilds; or
+    AlreadyExists or Conflict if documents or another index are against it: then it is not declared
+    either. What nobody waits for and fails stays declared, with the reason.
     """
     spec = checked_spec(spec)
     wait_until_served(organization_id)
@@ -53,16 +78,26 @@ def declare_index(
         organization = _lock_idle(organization_id)
         _check_placement(organization, spec)
         created = _declare(organization, collection, spec, by=by)
+    mine = _rows(organization_id, collection).filter(name=spec.name)
+
+    def build() -> None:
+        try:
+            _build(organization_id, collection, [spec], seconds=BUILD_SECONDS)
+        except (Conflict, InvalidInput) as error:
+            mine.update(failure=error.detail)
+            raise
+        if not mine.exists():
+            _drop(organization_id, collection, spec.name)
+            raise Conflict("The index was removed while it was being built.")
+        mine.exclude(failure="").update(failure="")
+
     try:
-        _build(organization_id, collection, [spec], seconds=BUILD_SECONDS)
-    except (Conflict, InvalidInput):
+        is_done = run_aside(build, wait_seconds=wait_seconds)
+    except (Conflict, InvalidInput, TooManyBuilds):
         if created:
-            _rows(organization_id, collection).filter(name=spec.name).delete()
+            mine.delete()
         raise
-    if not _rows(organization_id, collection).filter(name=spec.name).exists():
-        _drop(organization_id, collection, spec.name)
-        raise Conflict("The index was removed while it was being built.")
-    return spec, created
+    return Declared(spec, created, is_done)
 
 
 def remove_index(organization_id: UUID, collection: str, name: str, *, by: str) -> None:
@@ -84,10 +119,16 @@ def remove_index(organization_id: UUID, collection: str, name: str, *, by: str) 
         _drop(organization_id, collection, name)  # what a declaration beside this one has built
 
 
+def failed_indexes(organization_id: UUID, collection: str) -> list[tuple[IndexSpec, str]]:
+    """Return the declared indexes that could not be built, and why."""
+    rows = _rows(organization_id, collection).exclude(failure="").order_by("name")
+    return [(spec_of(row), row.failure) for row in rows]
+
+
 def declared_indexes(organization_id: UUID) -> dict[str, list[IndexSpec]]:
-    """Return the indexes that an organization wants, by logical collection."""
+    """Return the indexes that an organization wants, by logical collection; no failed ones."""
     found: dict[str, list[IndexSpec]] = {}
-    rows = Index.objects.filter(collection__organization_id=organization_id)
+    rows = Index.objects.filter(collection__organization_id=organization_id, failure="")
     for row in rows.select_related("collection").order_by("collection__name", "name"):
         found.setdefault(row.collection.name, []).append(spec_of(row))
     return found
@@ -118,7 +159,7 @@ def build_missing_indexes(organization_id: UUID) -> int:
     """
     missing = find_missing_indexes(organization_id)
     for collection, specs in missing.items():
-        _build(organization_id, collection, specs, seconds=BACKGROUND_BUILD_SECONDS)
+        _build(organization_id, collection, specs, seconds=BUILD_SECONDS)
     return sum(map(len, missing.values()))
 
 

@@ -25,9 +25,7 @@ class Collection(models.Model):
     name = models.CharField(max_length=63)
     json_schema = models.TextField(default="", blank=True)
     schema_digest = models.CharField(max_length=64, default="", blank=True)
-    schema_mode = models.CharField(
-        max_length=7, choices=SchemaMode.choices, default=SchemaMode.OFF
-    )
+    schema_mode = models.CharField(max_length=7, choices=SchemaMode.choices, default=SchemaMode.OFF)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -47,7 +45,8 @@ class Index(models.Model):
 
     `keys` are `[field, 1 or -1]` pairs. It is built wherever the collection is the organization's
     own; in a shared collection only this definition is kept. `options` are those of an index that
-    an operator made in MongoDB directly, and that has to travel too.
+    an operator made in MongoDB directly, and that has to travel too. One with a `failure`, which
+    says why it could not be built, is built nowhere until somebody asks for it again.
     """
 
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="indexes")
@@ -57,6 +56,7 @@ class Index(models.Model):
     sparse = models.BooleanField(default=False)
     ttl_seconds = models.PositiveIntegerField(null=True, blank=True)
     options = models.JSONField(default=dict, blank=True)
+    failure = models.TextField(default="", blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

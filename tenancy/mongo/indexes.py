@@ -22,6 +22,7 @@ INVALID_INDEX_SPECIFICATION_OPTION = 197
 _NO_SUCH_INDEX = frozenset({CANNOT_CREATE_INDEX, INVALID_INDEX_SPECIFICATION_OPTION})
 INDEX_OPTIONS_CONFLICT = 85
 INDEX_KEY_SPECS_CONFLICT = 86
+INDEX_BUILD_ABORTED = 276
 _DIFFERS = frozenset({INDEX_OPTIONS_CONFLICT, INDEX_KEY_SPECS_CONFLICT})
 # What a specification says in fields of its own, and what only says how it is stored.
 _NOT_OPTIONS = frozenset({"v", "key", "name", "ns", "background", "unique", "sparse"})
@@ -80,11 +81,14 @@ def _command_of(spec: IndexSpec) -> Document:
 
 
 def list_indexes(address: PlacementAddress, logical: str) -> list[IndexSpec]:
-    """Return the indexes of a collection by name, without that of `_id`; none if it is missing."""
+    """Return the indexes of a collection by name, without that of `_id`; none if it is missing.
+
+    Those that are still being built are not there yet.
+    """
     if address.kind == "shared":
         return []
     database = get_database(address)
-    command = {"listIndexes": address.physical(logical), "cursor": {}}
+    command = {"listIndexes": address.physical(logical), "cursor": {}, "includeBuildUUIDs": True}
     with driver_errors(writing=False):
         try:
             answer = database.command(command, codec_options=database.codec_options)
@@ -93,7 +97,8 @@ def list_indexes(address: PlacementAddress, logical: str) -> list[IndexSpec]:
                 return []
             raise
     rows = answer["cursor"]["firstBatch"]  # a collection has at most 64: they are one batch
-    found = [_spec_of(row) for row in rows if row["name"] != ID_INDEX and "clustered" not in row]
+    built = [row for row in rows if "buildUUID" not in row]
+    found = [_spec_of(row) for row in built if row["name"] != ID_INDEX and "clustered" not in row]
     return sorted(found, key=lambda spec: spec.name)
 
 
@@ -121,6 +126,8 @@ def build_indexes(
         except DuplicateKeyError as error:
             raise _duplicates(error, specs) from error
         except OperationFailure as error:
+            if error.code == INDEX_BUILD_ABORTED:
+                raise _conflict("The index was removed while it was being built.") from error
             if error.code in _NO_SUCH_INDEX:
                 raise ValidationFailed("MongoDB cannot build an index like this.") from error
             if error.code not in _DIFFERS:

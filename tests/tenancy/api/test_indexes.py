@@ -1,7 +1,13 @@
 """Indexes of a collection over HTTP: API.md, section 4."""
 
+import threading
+
 import pytest
 
+from tenancy import lifecycle
+from tenancy.api import indexes as views
+from tenancy.lifecycle import index_builds
+from tenancy.lifecycle import indexes as acts
 from tenancy.models import Index
 from tests.http import document_url, pointers, refused, send
 from tests.placements import place
@@ -23,6 +29,7 @@ def test_an_index_is_created_listed_and_removed(alice, vera, mongo):
         "sparse": True,
         "ttl_seconds": None,
         "built": True,
+        "failure": None,
     }
     assert (answer.status_code, answer.json()) == (201, expected)
     assert vera.get(INDEXES).json() == {"data": [expected]}
@@ -50,6 +57,62 @@ def test_a_unique_index_is_kept_by_mongodb(alice, bob):
     )
 
     assert pointers(problem) == ["/email"]
+
+
+def test_who_asks_for_a_build_that_takes_long_is_told_to_look_again(alice, bob, mongo, monkeypatch):
+    go_on, build = threading.Event(), acts._build
+    monkeypatch.setattr(views, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(acts, "_build", lambda *given, **how: (go_on.wait(), build(*given, **how)))
+
+    answers = [create(alice, {"keys": [["n", 1]]}), create(alice, {"keys": [["n", 1]]})]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert [answer["Location"] for answer in answers] == [f"{INDEXES}/n_1"] * 2
+    assert [row["built"] for row in alice.get(INDEXES).json()["data"]] == [False]
+    assert send(bob, "PUT", document_url("a"), {"n": 1}).status_code == 201
+    go_on.set()
+    wait_for_builds()
+    assert [row["built"] for row in alice.get(INDEXES).json()["data"]] == [True]
+
+
+def test_a_build_that_fails_when_nobody_waits_says_why(alice, bob, acme, monkeypatch):
+    go_on, build = threading.Event(), acts._build
+    monkeypatch.setattr(views, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(acts, "_build", lambda *given, **how: (go_on.wait(), build(*given, **how)))
+    for name in ("a", "b"):
+        send(bob, "PUT", document_url(name), {"email": "secret@example.com"})
+    wanted = {"keys": [["email", 1]], "unique": True}
+
+    assert create(alice, wanted).status_code == 202
+    go_on.set()
+    wait_for_builds()
+
+    (row,) = alice.get(INDEXES).json()["data"]
+    assert (row["name"], row["built"]) == ("email_1", False)
+    assert "cannot be unique" in row["failure"]
+    assert "secret" not in row["failure"]
+    assert lifecycle.find_missing_indexes(acme.id) == lifecycle.declared_indexes(acme.id) == {}
+    monkeypatch.setattr(views, "WAIT_SECONDS", 10)
+    refused(create(alice, wanted), 409, "already_exists")
+    bob.delete(document_url("b"))
+    assert create(alice, wanted).status_code == 200
+    assert [row["failure"] for row in alice.get(INDEXES).json()["data"]] == [None]
+
+
+def test_one_build_too_many_is_refused_and_leaves_no_declaration(alice, monkeypatch):
+    monkeypatch.setattr(index_builds, "_slots", threading.BoundedSemaphore(1))
+    index_builds._slots.acquire()
+
+    refused(create(alice, {"keys": [["n", 1]]}), 503, "tenant_busy")
+
+    assert alice.get(INDEXES).json() == {"data": []}
+
+
+def wait_for_builds():
+    """Wait until the builds that are under way have ended."""
+    for thread in threading.enumerate():
+        if thread.name == "index-build":
+            thread.join(10)
 
 
 def test_duplicates_are_told_without_their_values(alice, bob):

@@ -115,6 +115,7 @@ def test_a_build_of_unknown_outcome_keeps_the_declaration_and_is_finished(acme, 
 
     assert (declared(), built(mongo)) == (["status_1"], [])
     assert list(lifecycle.find_missing_indexes(acme.id)) == ["main"]
+    monkeypatch.setattr(acts, "BUILD_SECONDS", 60)
     assert lifecycle.build_missing_indexes(acme.id) == 1
     assert built(mongo) == ["status_1"]
     assert lifecycle.build_missing_indexes(acme.id) == 0
