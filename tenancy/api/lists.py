@@ -55,14 +55,11 @@ class Ask:
 
 def ask_of_parameters(request: Request) -> Ask:
     """Return the page that query parameters ask for. Raises InvalidInput of many kinds."""
-    raw = filter_of(_pairs(request), PARAMETERS)
-    given = check_parameters(request, *request.query_params)  # none unknown: once each
-    parts = [compile_filter(raw)] if raw is not None else []
-    if "filter" in given:
-        parts.append(compile_filter(loads(given["filter"].encode()), "/filter"))
+    query = filter_of_parameters(request, PARAMETERS)
+    given = request.query_params
     return Ask(
         select(
-            parts[0] if len(parts) == 1 else {"$and": parts} if parts else {},
+            query,
             parse_sort(given["sort"]) if "sort" in given else [],
             parse_fields(given["fields"]) if "fields" in given else None,
         ),
@@ -72,6 +69,19 @@ def ask_of_parameters(request: Request) -> Ask:
         given.get("cursor"),
         _checked_count_parameter(given.get("count", "none")),
     )
+
+
+def filter_of_parameters(request: Request, known: tuple[str, ...]) -> dict[str, Any]:
+    """Return the compiled filter of `filter` and of all parameters that are not `known`.
+
+    Raises UnknownParameter, InvalidParameter, and what a filter is refused with.
+    """
+    raw = filter_of(_pairs(request), known)
+    given = check_parameters(request, *request.query_params)  # none unknown: once each
+    parts = [compile_filter(raw)] if raw is not None else []
+    if "filter" in given:
+        parts.append(compile_filter(loads(given["filter"].encode()), "/filter"))
+    return parts[0] if len(parts) == 1 else {"$and": parts} if parts else {}
 
 
 def _pairs(request: Request) -> list[tuple[str, str]]:
@@ -191,4 +201,4 @@ def indexes_for(view: DataViewSet, collection: str, wanted: Selection) -> Any:
 def link_to(request: Request, cursor: str) -> str:
     """Return the header that leads to the next page: the same parameters, and the cursor."""
     kept = [pair for pair in _pairs(request) if pair[0] != "cursor"]
-    return f'<{request.path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+    return f'<{request.path}?{urlencode([*kept, ("cursor", cursor)], safe=":")}>; rel="next"'
