@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 
 from tenancy.api.idempotent import PARAMETER
-from tenancy.api.schema import USUAL, answers, header, query
+from tenancy.api.schema import TYPES, USUAL, answers, header, query
 
 _NDJSON = "application/x-ndjson"
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
@@ -52,7 +52,9 @@ EXPORT: dict[str, Any] = {
         '`{"_export": {"error": {"code", "detail"}}}`, and packed with gzip it has no end.'
     ),
     "parameters": [
+        query("filter", "As in the list of documents; so are `field=value`, `field__op=value`."),
         query("footer", 'End with the line `{"_export": {"count", "sha256"}}`: 1 or 0.'),
+        TYPES,
         header("Accept-Encoding", "`gzip`: packed."),
     ],
     "responses": {(200, _NDJSON): _LINES, **answers(*USUAL, 504)},

@@ -3,6 +3,7 @@
 import re
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -17,18 +18,21 @@ from rest_framework.response import Response
 
 from tenancy.api import schema_transfer as schema
 from tenancy.api.idempotent import REPLAYED, digest_of
-from tenancy.api.json import JsonRenderer
+from tenancy.api.json import JsonRenderer, wants_plain
+from tenancy.api.lists import filter_of_parameters
 from tenancy.api.once import find_record
 from tenancy.api.requests import actor_of, check_parameters, choice_parameter
 from tenancy.api.views import DataViewSet
 from tenancy.exports import Export, open_export
 from tenancy.imports import Manner, Target, import_lines
 from tenancy.lifecycle import declare_collection
+from tenancy.mongo.extended_json import dumps_lines
 from tenancy.ndjson import Line, Read, at_most, chunks_of, gunzipped, lines_of
 from tenancy.slots import SLOTS
 
 NDJSON = "application/x-ndjson"
 LINES_TYPES = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
+EXPORT_PARAMETERS = ("filter", "footer", "types")
 GZIP_NAMES = frozenset({"gzip", "x-gzip"})
 # Fast rather than small: an export waits for it. 31: the largest window, in a gzip container.
 GZIP_LEVEL, GZIP_WINDOW = 3, 31
@@ -87,11 +91,13 @@ class TransferViewSet(DataViewSet):
 
     @extend_schema(**schema.EXPORT)
     def export(self, request: Request, collection: str) -> HttpResponseBase:
-        """Stream every document of one snapshot."""
-        check_parameters(request, "footer")
+        """Stream every document of one snapshot that a filter finds."""
+        query = filter_of_parameters(request, EXPORT_PARAMETERS)
         export = open_export(
-            self.tenant.id, collection, by=actor_of(request), footer=_is_yes(request, "footer")
-        )
+            self.tenant.id, collection, by=actor_of(request), query=query,
+            footer=_is_yes(request, "footer"),
+            render=partial(dumps_lines, plain=wants_plain(request)),
+        )  # fmt: skip
         if request.method == "HEAD":
             export.close()
         is_packed = _takes_gzip(request)

@@ -76,6 +76,19 @@ def test_an_export_of_many_batches_has_every_document_once(alice):
     assert [each["_id"] for each in parsed(got(alice))] == list(range(5_000))
 
 
+@pytest.mark.everywhere
+def test_a_filter_chooses_what_is_exported(alice):
+    put_in(alice, lines(*({"_id": number, "n": number % 4} for number in range(1_000))))
+
+    both = parsed(got(alice, '?filter={"n":{"$in":[1,2]}}&_id__lt=10&footer=1'))
+    nobody = got(alice, "?n=9&footer=1")
+
+    assert [each["_id"] for each in both[:-1]] == [1, 2, 5, 6, 9]
+    assert both[-1]["_export"]["count"] == 5
+    assert parsed(nobody)[0]["_export"]["count"] == 0
+    refused(alice.get(EXPORT + '?filter={"$where":"1"}'), 422, "operator_not_allowed")
+
+
 def test_the_footer_has_count_and_digest_of_the_lines_before_it(alice):
     put_in(alice, lines({"_id": 1}, {"_id": 2}))
 
@@ -101,7 +114,7 @@ def test_an_export_is_packed_for_those_who_take_it(alice):
 
 def test_what_is_not_there_or_not_known_is_refused_before_the_first_byte(alice):
     refused(alice.get("/api/v1/collections/nothing/export"), 404, "not_found")
-    refused(alice.get(f"{EXPORT}?fotter=1"), 400, "unknown_parameter")
+    refused(alice.get(f"{EXPORT}?fotter__near=1"), 400, "unknown_parameter")
     refused(alice.get(f"{EXPORT}?footer=maybe"), 400, "invalid_parameter")
     refused(put_in(alice, b"", "?mode=replace"), 400, "invalid_parameter")
     refused(send(alice, "POST", IMPORT, b"{}"), 415, "unsupported_media_type")
