@@ -232,7 +232,7 @@ PIPELINES = [
 ]  # fmt: skip
 
 SORTS = (
-    *("", ",", "a,", "-", "--a", "a,a", "a,-a", "a,b,c,d,e", "_id,a", "$a", "a.$b", "a..b", ".a"),
+    *("", ",", "a,", "-", "a,a", "a,-a", "a,b,c,d,e", "_id,a", "$a", "a.$b", "a..b", ".a"),
     *("_meta", "_meta.by", "-_meta.by", "_x", "_id.k", "a\0", "a" * 1025, ".".join("a" * 33)),
 )
 FIELDS = (
