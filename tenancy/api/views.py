@@ -105,9 +105,9 @@ class DataViewSet(TenantViewSet):
 
         `work` runs `self.read(collection, ...)` for each step, and finds in `progress.state` what
         an earlier attempt under the same `Idempotency-Key` has done; without one nothing is kept.
-        The answer is kept when it returns, so nobody else calls `progress.finish`.
-        What it raises is an answer, too, if it is final. `digest`
-        stands for what was sent where the body cannot be read in advance: `digest_of(request, x)`.
+        The answer is kept when it returns, so nobody else calls `progress.finish`; what it raises
+        is an answer, too, if it is final. `digest` stands for what was sent where the body cannot
+        be read in advance: `digest_of(request, ...)`.
         """
         record = find_record(self, self.tenant, digest)
         if record is None:
