@@ -4,6 +4,7 @@ Who is killed in between leaves a row without an index: `build_missing_indexes` 
 shared collection the rows are all there is; they are built when the organization moves out.
 """
 
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -78,26 +79,28 @@ def begin_index(
         organization = _lock_idle(organization_id)
         _check_placement(organization, spec)
         created = _declare(organization, collection, spec, by=by)
-    mine = _rows(organization_id, collection).filter(name=spec.name)
-
-    def build() -> None:
-        try:
-            _build(organization_id, collection, [spec], seconds=BUILD_SECONDS)
-        except (Conflict, InvalidInput) as error:
-            mine.update(failure=error.detail)
-            raise
-        if not mine.exists():
-            _drop(organization_id, collection, spec.name)
-            raise Conflict("The index was removed while it was being built.")
-        mine.exclude(failure="").update(failure="")
-
+    build = partial(_build_declared, organization_id, collection, spec)
     try:
         is_done = run_aside(build, wait_seconds=wait_seconds)
     except (Conflict, InvalidInput, TooManyBuilds):
         if created:
-            mine.delete()
+            _rows(organization_id, collection).filter(name=spec.name).delete()
         raise
     return Declared(spec, created, is_done)
+
+
+def _build_declared(organization_id: UUID, collection: str, spec: IndexSpec) -> None:
+    """Build an index whose row is there, and note in the row if it cannot be built."""
+    mine = _rows(organization_id, collection).filter(name=spec.name)
+    try:
+        _build(organization_id, collection, [spec], seconds=BUILD_SECONDS)
+    except (Conflict, InvalidInput) as error:
+        mine.update(failure=error.detail)
+        raise
+    if not mine.exists():
+        _drop(organization_id, collection, spec.name)
+        raise Conflict("The index was removed while it was being built.")
+    mine.exclude(failure="").update(failure="")
 
 
 def remove_index(organization_id: UUID, collection: str, name: str, *, by: str) -> None:
