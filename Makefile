@@ -49,14 +49,16 @@ check: $(INSTALLED) ## lint, types, layers, migrations, production settings
 		SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: $(INSTALLED) ## measure what a request costs, and what a storm of sign-ins costs others
+bench: $(INSTALLED) ## measure what requests and data cost, and what a storm of sign-ins costs others
 	$(ALONE) $(BIN)/python -m benchmarks.request_path
+	$(ALONE) $(BIN)/python -m benchmarks.data_api
 	$(ALONE) $(BIN)/python -m benchmarks.login_storm
 
-drill: $(INSTALLED) ## rename and move organizations under full load, and count what was lost
+drill: $(INSTALLED) ## rename, move and import under fire, and count what was lost
 	@failed=0; \
 	$(ALONE) $(BIN)/python -m benchmarks.rename_drill || failed=1; \
 	$(ALONE) $(BIN)/python -m benchmarks.move_drill || failed=1; \
+	$(ALONE) $(BIN)/python -m benchmarks.import_drill || failed=1; \
 	exit $$failed
 
 fuzz: $(INSTALLED) ## send the API what its OpenAPI document allows, and what it does not

@@ -71,7 +71,7 @@ class DocumentViewSet(DataViewSet):
     @extend_schema(**schema.CREATE_DOCUMENT)
     def create(self, request: Request, collection: str) -> Response:
         """Store a new document."""
-        check_parameters(request)
+        check_parameters(request, "types")
         fields = decode_document(json_body(request), max_bytes=self.tenant.max_document_bytes)
         return self.write(
             collection,
@@ -95,7 +95,7 @@ class DocumentViewSet(DataViewSet):
     @extend_schema(**schema.PUT_DOCUMENT)
     def update(self, request: Request, collection: str, document_id: str) -> Response:
         """Replace a document, or create it."""
-        check_parameters(request)
+        check_parameters(request, "types")
         wanted, condition = _wanted_id(request, document_id), if_match(request)
         fields = decode_document(json_body(request), max_bytes=self.tenant.max_document_bytes)
         if creates_only(request):
@@ -118,7 +118,7 @@ class DocumentViewSet(DataViewSet):
     @extend_schema(**schema.PATCH_DOCUMENT)
     def partial_update(self, request: Request, collection: str, document_id: str) -> Response:
         """Change a document by a merge patch."""
-        check_parameters(request)
+        check_parameters(request, "types")
         wanted, condition = _wanted_id(request, document_id), if_match(request)
         patch = decode_patch(json_body(request))
         return self.write(

@@ -18,6 +18,7 @@ from tenancy.exceptions import (
 from tenancy.mongo.revisions import IfMatch
 from tenancy.wording import nearest, shorten
 
+TYPES = ("lossless", "plain")
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
 _REVISION = re.compile(r"r([0-9]{1,18})")
 

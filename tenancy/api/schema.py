@@ -142,6 +142,7 @@ IDEMPOTENCY_KEY = header(
     "Idempotency-Key",
     "1 to 255 printable ASCII characters. For 24 hours a repeat gets the first answer.",
 )
+TYPES = query("types", "`plain`: dates, ids and decimals as strings, for people.")
 _IF_MATCH = header("If-Match", 'Only at one of these revisions, as `"r3"`; `*`: if it exists.')
 USUAL = (400, 401, 403, 404, 410, 503)
 _BODY = {"application/json": DOCUMENT}
@@ -171,7 +172,7 @@ METRICS: dict[str, Any] = {
 }
 CREATE_DOCUMENT: dict[str, Any] = {
     "summary": "Store a new document",
-    "parameters": [IDEMPOTENCY_KEY],
+    "parameters": [IDEMPOTENCY_KEY, TYPES],
     "request": _BODY,
     "responses": answers(*USUAL, 409, 413, 415, 422, s201=DOCUMENT),
 }
@@ -187,13 +188,14 @@ PUT_DOCUMENT: dict[str, Any] = {
         _IF_MATCH,
         header("If-None-Match", "`*`: create only."),
         IDEMPOTENCY_KEY,
+        TYPES,
     ],
     "request": _BODY,
     "responses": answers(*USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT, s201=DOCUMENT),
 }
 PATCH_DOCUMENT: dict[str, Any] = {
     "summary": "Change a document by a JSON merge patch (RFC 7396)",
-    "parameters": [_ID, _IF_MATCH, IDEMPOTENCY_KEY],
+    "parameters": [_ID, _IF_MATCH, IDEMPOTENCY_KEY, TYPES],
     "request": {"application/merge-patch+json": DOCUMENT, "application/json": DOCUMENT},
     "responses": answers(*USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT),
 }

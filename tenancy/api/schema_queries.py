@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample
 
-from tenancy.api.schema import DOCUMENT, GET_DOCUMENT, USUAL, answers, query
+from tenancy.api.schema import DOCUMENT, GET_DOCUMENT, TYPES, USUAL, answers, query
 from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS
 from tenancy.mongo.query_plans import STAGES
 from tenancy.mongo.reading import (
@@ -123,7 +123,6 @@ def _examples(request: Any, response: Any) -> list[OpenApiExample]:
     ]
 
 
-_TYPES = query("types", "`plain`: dates, ids and decimals as strings, for people.")
 _FIELDS_PARAMETER = query("fields", "`name,address.city`: only these; `-secret`: all but these.")
 LIST_DOCUMENTS: dict[str, Any] = {
     "summary": "List documents",
@@ -139,18 +138,18 @@ LIST_DOCUMENTS: dict[str, Any] = {
         query("sort", "`-created_at,name`: 1 to 4 fields; the `_id` decides between equals."),
         _FIELDS_PARAMETER,
         query("count", _HOW_TO_COUNT),
-        _TYPES,
+        TYPES,
     ],
     "responses": answers(*USUAL, 422, 504, s200=LISTED),
     "examples": [_LISTED_EXAMPLE],
 }
 READ_DOCUMENT: dict[str, Any] = {
     **GET_DOCUMENT,
-    "parameters": [*GET_DOCUMENT["parameters"], _FIELDS_PARAMETER, _TYPES],
+    "parameters": [*GET_DOCUMENT["parameters"], _FIELDS_PARAMETER, TYPES],
 }
 QUERY: dict[str, Any] = {
     "summary": "List documents by a query in a body",
-    "parameters": [_TYPES],
+    "parameters": [TYPES],
     "request": {"application/json": _QUERY},
     "responses": answers(*_READS, s200=LISTED),
     "examples": [
@@ -181,7 +180,7 @@ DISTINCT: dict[str, Any] = {
         f"Sorted; the elements of arrays one by one. At most {DISTINCT_MAX_VALUES:,} values and "
         f"{DISTINCT_MAX_BYTES:,} bytes, else 422 `query_too_complex`."
     ),
-    "parameters": [_TYPES],
+    "parameters": [TYPES],
     "request": _of_body(
         {"field": {"type": "string", "minLength": 1, "maxLength": 1024}, "filter": _FILTER},
         "field",
@@ -203,7 +202,7 @@ AGGREGATE: dict[str, Any] = {
         f"$sortByCount $facet`. At most {AGGREGATE_MAX_DOCUMENTS:,} results and "
         f"{AGGREGATE_MAX_BYTES:,} bytes, else 422 `query_too_complex`."
     ),
-    "parameters": [_TYPES],
+    "parameters": [TYPES],
     "request": _of_body({"pipeline": {"type": "array", "items": {"type": "object"}}}, "pipeline"),
     "responses": answers(
         *_READS,

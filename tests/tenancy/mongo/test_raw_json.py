@@ -164,7 +164,8 @@ def outcome(read, raw):
 
 
 TRAPS = [
-    b'{"a" :1,"a":2}', b'{"a":1,"a":"\\u0022:"}', b'{"a":1,"a":"\\u003a"}', b'{"a":1,"a":"\\u003A"}',
+    b'{"a" :1,"a":2}', b'{"a":1,"a":"\\u0022:"}', b'{"a":1,"a":"\\u003a"}',
+    b'{"a":1,"a":"\\u003A"}',
     b'{"a":1,"a":":"}', b'{"a":{"b":1},"a":":"}', b'{"a":{"b":1},"a":{"b":1}}', b'{"a":"x\\":y"}',
     b'{"a":1,"\\u0061":":"}', b'{"a:":1,"a:":2}', b'{"a\\u003a":1,"a:":2}', b'{"" :"\\u0000"}',
     b"[18446744073709551615]", b"[-18446744073709551616]", b"[9223372036854775807]", b"[-0, -0.0]",
@@ -209,7 +210,7 @@ def test_both_ways_of_reading_agree_on_json(text):
 
 
 def test_ordinary_text_is_read_the_quick_way(monkeypatch):
-    monkeypatch.setattr("tenancy.mongo.raw_json._load_carefully", lambda raw: pytest.fail())
+    monkeypatch.setattr("tenancy.mongo.raw_json._load_carefully", None)
     text = b' [{"a": 1.5, "b" : "12:30", "\xc3\xa9": [{}, -7, null], "id": {"$oid": "0e"}}] '
 
     assert loads(text) == json.loads(text)
