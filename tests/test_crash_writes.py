@@ -11,7 +11,7 @@ from tests.forks import running_forks
 from tests.processes import QUICK, make_deployment
 
 DOCUMENTS = "/api/v1/collections/main/documents"
-POINTS = ("write.begun", "write.changed", "write.committed")
+POINTS = ("write.begun", "write.changed", "write.noted", "write.committed")
 METHODS = {"POST": 201, "PUT": 200, "PATCH": 200, "DELETE": 204}
 SIGNUP = {"organization_name": "Initech", "email": "peter@example.com", "password": PASSWORD}
 KILLED = 137

@@ -92,6 +92,7 @@ class Once:
         response = act(documents)
         fail_point("write.changed")
         found.finish(documents, self.answer_of(response))
+        fail_point("write.noted")
         return response
 
     def _refuse(self, error: TenancyError, found: Progress) -> Response:
