@@ -113,8 +113,8 @@ FILTERS = [
     (C, "/a" + "/$not" * 7, {"a": nested(8, {"$gt": 1}, lambda inner: {"$not": inner})}),
     (C, "/a" + "/$elemMatch/a" * 3 + "/$elemMatch", nested(9, {"a": 1}, lambda inner: {"a": {"$elemMatch": inner}})),
     (V, "/a" + "/0" * 32, {"a": nested(40, 1, lambda inner: [inner])}),
-    (C, "/a" + "/0" * 64, {"a": nested(900, 1, lambda inner: [inner])}),
-    (C, "/$and/0" * 32 + "/$and", nested(400, {"a": 1}, lambda inner: {"$and": [inner]})),
+    (C, "/a" + "/0" * 64, {"a": nested(200, 1, lambda inner: [inner])}),
+    (C, "/$and/0" * 32 + "/$and", nested(90, {"a": 1}, lambda inner: {"$and": [inner]})),
 ]  # fmt: skip
 
 
