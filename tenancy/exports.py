@@ -8,6 +8,7 @@ not show the documents at the new name as they were before.
 
 import hashlib
 import logging
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from uuid import UUID
@@ -61,7 +62,8 @@ class Export:
         self._render = render
         self._digest = hashlib.sha256()
         self._ends_at = seconds() + MAX_SECONDS
-        self._chunks = self._run(first)
+        self._first = first
+        self._chunks: Generator[bytes] | None = None  # made late: it refers to this
         self._give_back: Callable[[], None] = lambda: None
         self.count = 0
         self.error: TenancyError | None = None
@@ -77,15 +79,20 @@ class Export:
 
     def __next__(self) -> bytes:
         """Return the next lines."""
+        if self._chunks is None:
+            self._chunks = self._run(self._first)
+            self._first = []
         return next(self._chunks)
 
     def hold(self, give_back: Callable[[], None]) -> None:
-        """Call it when this is closed."""
+        """Call it when this is closed, or forgotten."""
         self._give_back = give_back
+        weakref.finalize(self, give_back)
 
     def close(self) -> None:
         """End the snapshot. Safe to repeat."""
-        self._chunks.close()
+        if self._chunks is not None:
+            self._chunks.close()
         self._snapshot.close()
         self._give_back()
 

@@ -36,5 +36,10 @@ class Slots:
 
         return give_back
 
+    def forget(self) -> None:
+        """Begin anew, as a new process would."""
+        with self._lock:
+            self._taken = Counter()
+
 
 SLOTS = Slots()

@@ -29,6 +29,7 @@ from tenancy import catalog, encryption, lifecycle, usage
 from tenancy.lifecycle.clusters import add_cluster
 from tenancy.models import Cluster, Organization, Plan
 from tenancy.names import OWN_DATABASE, PlacementAddress, namespace_of_id
+from tenancy.slots import SLOTS
 from tests.environment import SECOND_URI
 from tests.places import CAST, PLACES, Behind, Place, Stored, clear_database
 from tests.shortcuts import shortcuts
@@ -104,6 +105,7 @@ def fresh_caches() -> Iterator[None]:
     usage.forget_changes()
     forget_members()
     forget_counts()
+    SLOTS.forget()
     yield
     catalog.clear_cache()
     usage.forget_changes()

@@ -5,8 +5,14 @@ from functools import partial
 import httpx
 import pytest
 
+from benchmarks.drill_interruptions import (
+    HungUp,
+    body_of,
+    do_when,
+    running_server,
+    send_import,
+)
 from tests.conftest import PASSWORD
-from tests.import_attempts import HungUp, body_of, do_when, send_import, server
 from tests.processes import make_deployment
 from tests.servers import at_once
 
@@ -21,14 +27,14 @@ def test_an_import_that_is_interrupted_again_and_again_is_done_once(tmp_path, mo
     deployment = make_deployment(tmp_path / "import", mongo_client)
     stored, body = deployment.tenants["org_acme"], body_of(range(LINES))
 
-    with server(deployment, tmp_path) as (client, kill):
+    with running_server(deployment.environment, tmp_path) as (client, kill):
         token = client.post("/api/v1/auth/signup", json=SIGNUP).json()["access_token"]
         with pytest.raises(HungUp):
             send_import(client, token, "one", body, hang_up_after=len(body) // 8)
         interrupt(client, kill, stored, token, body, KILLED_AT[0])
-    with server(deployment, tmp_path) as (client, kill):
+    with running_server(deployment.environment, tmp_path) as (client, kill):
         interrupt(client, kill, stored, token, body, KILLED_AT[1])
-    with server(deployment, tmp_path) as (client, _):
+    with running_server(deployment.environment, tmp_path) as (client, _):
         answer = send_import(client, token, "one", body)
         again = send_import(client, token, "one", body)
         parallel = [

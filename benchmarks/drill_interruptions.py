@@ -2,9 +2,10 @@
 
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,9 @@ from typing import Any
 import httpx
 
 from benchmarks.local_processes import free_port, start_server, stop_process
-from tests.processes import Deployment
-from tests.servers import SECONDS, SERVE
 
+SERVE = (sys.executable, "manage.py", "serve")
+SECONDS = 60.0
 IMPORT = "/api/v1/collections/main/import?mode=insert"
 HEADERS = {"Content-Type": "application/x-ndjson"}
 PIECE_BYTES = 64 * 1024
@@ -34,10 +35,12 @@ def body_of(numbers: range) -> bytes:
 
 
 @contextmanager
-def server(deployment: Deployment, home: Path) -> Iterator[tuple[httpx.Client, Callable[[], None]]]:
-    """One server of the deployment: its client, and what kills it at once."""
+def running_server(
+    environment: Mapping[str, str], home: Path
+) -> Iterator[tuple[httpx.Client, Callable[[], None]]]:
+    """One server: its client, and what kills it at once."""
     port = free_port()
-    settings = {**deployment.environment, "PORT": str(port)}
+    settings = {**environment, "PORT": str(port)}
     process = start_server(SERVE, settings, home / f"server-{port}.log")
 
     def kill() -> None:
@@ -46,7 +49,7 @@ def server(deployment: Deployment, home: Path) -> Iterator[tuple[httpx.Client, C
         process.wait(SECONDS)
 
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=SECONDS * 2) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=SECONDS) as client:
             yield client, kill
     finally:
         stop_process(process)
@@ -71,7 +74,7 @@ def do_when(condition: Callable[[], bool], act: Callable[[], Any]) -> threading.
     """Do something in a thread as soon as a condition holds."""
 
     def run() -> None:
-        deadline = time.monotonic() + SECONDS * 2
+        deadline = time.monotonic() + SECONDS
         while not condition() and time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
         act()
