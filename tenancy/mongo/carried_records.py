@@ -113,7 +113,7 @@ def _range(owner: object) -> Document:
 
 def _put(records: Collection[RawBSONDocument], batch: list[RawBSONDocument]) -> None:
     """Put records in their place, but where a later one is."""
-    puts = [
+    puts: list[ReplaceOne[RawBSONDocument]] = [
         ReplaceOne({"_id": row["_id"], EXPIRES: {"$lt": row[EXPIRES]}}, row, upsert=True)
         for row in batch
     ]
