@@ -6,9 +6,12 @@ from typing import Any
 from bson import encode
 
 from tenancy.exceptions import DocumentNotFound, QueryTooComplex
+from tenancy.mongo.advice import advised
 from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import driver_errors
+from tenancy.mongo.filters import equalities_of
 from tenancy.mongo.indexes import IndexSpec
+from tenancy.mongo.plans import points_of
 from tenancy.mongo.query_errors import query_errors
 from tenancy.mongo.query_plans import Explanation, explanation_of
 from tenancy.mongo.revisions import shown
@@ -17,7 +20,6 @@ from tenancy.mongo.sorted_pages import (
     Page,
     PagedCollection,
     Selection,
-    advised,
     ended,
     is_by_id,
 )
@@ -69,7 +71,7 @@ class ReadableCollection(PagedCollection):
 
     def count(self, query: Document | None = None) -> int:
         """Return how many documents a checked filter finds; exact, by counting."""
-        with advised(Selection(query or {})), query_errors():
+        with advised(points_of(equalities_of(query or {})), ()), query_errors():
             return self._collection.count_documents(
                 self._boundary.within(query or {}), session=self._session
             )
@@ -127,7 +129,7 @@ class ReadableCollection(PagedCollection):
 
     def explain(self, wanted: Selection, *, indexes: Sequence[IndexSpec] = ()) -> Explanation:
         """Return how the first page of a selection is found; the page is read for it."""
-        with advised(wanted), query_errors():
+        with advised(wanted.points, wanted.order), query_errors():
             walk = self.find_walk(wanted, indexes)
             order = walk.order if walk else ended(wanted.order, 1)
             find: Document = {

@@ -13,7 +13,9 @@ from typing import Any, Literal
 
 from pymongo.errors import OperationFailure
 
-from tenancy.exceptions import QueryTimeout, SortNeedsIndex
+from tenancy.exceptions import SortNeedsIndex
+from tenancy.mongo.advice import MOVE_FIRST, POST_INDEX, advised
+from tenancy.mongo.array_indexes import fields_with_arrays
 from tenancy.mongo.clients import Document
 from tenancy.mongo.handles import Handle
 from tenancy.mongo.indexes import IndexSpec
@@ -47,11 +49,6 @@ from tenancy.mongo.sort_keys import (
 SORT_MAX_DOCUMENTS = 10_000
 # So few documents are rather found by another index and sorted than met along a walk.
 FEW_DOCUMENTS = 1_000
-SHARED_HINT = (
-    "In a collection shared with other organizations only the definition of an index is kept. "
-    "Create it, then ask the operator to move the organization to collections of its own: "
-    "manage.py move_organization SLUG --to collection"
-)
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ class PagedCollection(Handle):
         `indexes` are those that the collection should have; one that MongoDB does not have is not
         missed. Raises SortNeedsIndex, InvalidQuery or QueryTimeout.
         """
-        with advised(wanted), query_errors():
+        with advised(wanted.points, wanted.order), query_errors():
             walk = self.find_walk(wanted, indexes, tie=position.tie if position else None)
             if is_by_id(wanted):
                 return self._page_by_id(wanted, limit, position, walk)
@@ -164,7 +161,7 @@ class PagedCollection(Handle):
             return
         raise SortNeedsIndex(
             f"More than {SORT_MAX_DOCUMENTS:,} documents cannot be sorted without an index.",
-            hint=SHARED_HINT if self._address.kind == "shared" else "POST `index` to …/indexes.",
+            hint=MOVE_FIRST if self._address.kind == "shared" else POST_INDEX,
             extra={"index": {"keys": suggested_keys(wanted.points, wanted.order)}},
         )
 
@@ -208,7 +205,7 @@ class PagedCollection(Handle):
     # --- along an index
 
     def _walk(self, walk: Walk, wanted: Selection, limit: int, position: Position | None) -> Page:
-        if position is not None and position.in_empty_arrays:
+        if position is not None and (position.in_empty_arrays or self._sorts_arrays(walk)):
             return self._sort(walk.order, wanted, limit, position, hint=walk.index)
         rows = self._walked(walk, wanted, limit, position, marked=includes(wanted.fields))
         last = rows[limit - 1 : limit]
@@ -222,6 +219,15 @@ class PagedCollection(Handle):
             return self._sort(walk.order, wanted, limit, position, hint=walk.index)
         keys = [tuple(row[KEY]) for row in rows]
         return _page(rows, keys, limit, walk.order[-1][1])
+
+    def _sorts_arrays(self, walk: Walk) -> bool:
+        """Return whether the sort is by a field with arrays: MongoDB would sort all that is left.
+
+        If the answer is out of date, `is_first_entry` finds it out.
+        """
+        with _index_is_there():
+            arrays = fields_with_arrays(self._address, self._name, walk.index)
+        return not arrays.isdisjoint(dict(walk.order))
 
     def _walked(
         self, walk: Walk, wanted: Selection, limit: int, position: Position | None, *, marked: bool
@@ -276,17 +282,3 @@ def _page(rows: list[Document], keys: list[tuple[Any, ...]], limit: int, tie: in
     has_more = len(rows) > limit
     position = Position(keys[limit - 1], tie) if has_more else None
     return Page([presented(row) for row in rows[:limit]], has_more, position)
-
-
-@contextmanager
-def advised(wanted: Selection) -> Iterator[None]:
-    """Say, when a query takes too long, which index would help."""
-    try:
-        yield
-    except QueryTimeout as error:
-        if keys := suggested_keys(wanted.points, wanted.order):
-            error.extra["index"] = {"keys": keys}
-            error.hint = "An index on these fields would help: POST `index` to …/indexes."
-        else:
-            error.hint = "Ask for equal values in the filter; an index can answer that."
-        raise

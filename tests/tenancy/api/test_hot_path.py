@@ -14,6 +14,8 @@ from tests.http import DOCUMENTS, document_url, send
 
 pytestmark = pytest.mark.everywhere
 
+INDEXES = "/api/v1/collections/main/indexes"
+
 
 class Commands(CommandListener):
     """Remembers the name of every command that a client sends."""
@@ -129,6 +131,41 @@ def test_a_full_page_is_one_command(warm, commands, stored, django_assert_num_qu
 
     assert [len(page.json()["data"]) for page in (answer, following)] == [1000, 501]
     assert commands == ["find", "find"]
+
+
+def test_a_filtered_and_sorted_list_by_its_index_is_one_command_for_every_page(
+    warm, commands, stored, acme, django_assert_num_queries
+):
+    if acme.organization.placement.kind == "shared":
+        return  # no index of a tenant's own is there: see the next test
+    stored.insert_many([{"_id": n, "status": "open", "n": n % 7} for n in range(20)])
+    keys = {"keys": [["status", 1], ["n", -1], ["_id", 1]]}
+    assert send(warm, "POST", INDEXES, keys).status_code == 201
+    asked = {"status": "open", "sort": "-n", "limit": 5}
+    cursor = warm.get(DOCUMENTS, asked).json()["page"]["next"]
+    commands.clear()
+
+    with django_assert_num_queries(0):
+        pages = [warm.get(DOCUMENTS, asked), warm.get(DOCUMENTS, {**asked, "cursor": cursor})]
+
+    assert [len(page.json()["data"]) for page in pages] == [5, 5]
+    assert commands == ["find", "find"]
+
+
+def test_a_list_by_a_filter_is_one_command_and_by_a_sort_without_an_index_two(
+    warm, commands, stored, django_assert_num_queries
+):
+    stored.insert_many([{"_id": n, "status": "open"} for n in range(20)])
+    warm.get(DOCUMENTS, {"status": "open"})
+    commands.clear()
+
+    with django_assert_num_queries(0):
+        first = warm.get(DOCUMENTS, {"status": "open", "limit": 5})
+        cursor = first.json()["page"]["next"]
+        warm.get(DOCUMENTS, {"status": "open", "limit": 5, "cursor": cursor})
+        warm.get(DOCUMENTS, {"status": "open", "sort": "-n", "limit": 5})
+
+    assert commands == ["find", "find", "aggregate", "aggregate"]  # the first of these counts
 
 
 def test_put_of_a_new_document_costs_one_more_of_both(

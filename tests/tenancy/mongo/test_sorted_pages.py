@@ -10,6 +10,9 @@ from bson.objectid import ObjectId
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tenancy.exceptions import SortNeedsIndex
+from tenancy.mongo import sorted_pages
+from tenancy.mongo.array_indexes import forget_arrays
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.indexes import IndexSpec
 from tenancy.mongo.sorted_pages import Selection
@@ -60,6 +63,7 @@ def built(stored, indexes):
     for spec in indexes:
         stored.collection.create_index(list(spec.keys), name=spec.name)
     yield
+    forget_arrays()
     for spec in indexes:
         stored.collection.drop_index(spec.name)
 
@@ -114,6 +118,51 @@ cases = st.fixed_dictionaries(
 
 def filled(row):
     return {key: value for key, value in row.items() if value is not MISSING}
+
+
+@pytest.fixture
+def kept_in_mind(monkeypatch):
+    """What is known of the arrays in an index is out of date: it had met none."""
+    monkeypatch.setattr(sorted_pages, "fields_with_arrays", lambda *_: frozenset())
+
+
+def test_an_index_that_has_just_met_an_array_gives_each_document_once(
+    documents, stored, kept_in_mind
+):
+    stored.insert_many([{"_id": n, "a": [n, 9 - n] if n % 2 else n} for n in range(9)])
+    specs = [spec_of([("a", by), ("_id", by)]) for by in (1, -1)]
+
+    with built(stored, specs):
+        for by in (1, -1):
+            wanted = Selection(sort=(("a", by),))
+            found = walk(documents, wanted, 2, specs)
+            expected = stored.find({}, sort=[("a", by), ("_id", by)])
+            assert [row["_id"] for row in found] == [row["_id"] for row in expected]
+
+
+def test_an_index_that_is_not_built_is_not_missed(documents, stored):
+    stored.insert_many([{"_id": n, "a": -n} for n in range(5)])
+    specs = [spec_of([("a", 1), ("_id", 1)]), spec_of([("b", 1), ("_id", 1)])]
+
+    for wanted in (
+        Selection(sort=(("a", 1),)),
+        Selection({"b": None}, {"b": "x"}, sort=()),
+    ):
+        assert len(walk(documents, wanted, 2, specs)) == 5
+
+
+def test_too_many_documents_for_a_sort_name_the_index_that_is_needed(
+    documents, stored, monkeypatch
+):
+    monkeypatch.setattr(sorted_pages, "SORT_MAX_DOCUMENTS", 4)
+    stored.insert_many([{"_id": n, "a": -n, "b": "x"} for n in range(5)])
+    wanted = Selection({"b": "x"}, {"b": "x"}, (("a", -1),))
+
+    with pytest.raises(SortNeedsIndex) as caught:
+        documents.page(wanted, limit=2)
+
+    assert caught.value.extra == {"index": {"keys": [["b", 1], ["a", -1], ["_id", -1]]}}
+    assert ("operator" in caught.value.hint) != stored.is_own
 
 
 @given(case=cases)
