@@ -38,7 +38,7 @@ def flaws(document, template, method, answer):
     if media_type not in said["content"]:
         return [f"{media_type} is not among {list(said['content'])}"]
     found = []
-    if media_type.endswith("json"):
+    if media_type.endswith(("/json", "+json")):
         schema = said["content"][media_type]["schema"] | {"components": document["components"]}
         body = answer.json()
         found = [error.message for error in Draft202012Validator(schema).iter_errors(body)]
