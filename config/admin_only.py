@@ -4,7 +4,6 @@ The API knows neither cookies nor operators. Each is Django's own class, so that
 among the middleware; for what is not of the admin site it passes a request on.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.middleware import AuthenticationMiddleware
@@ -20,14 +19,15 @@ ADMIN_SITE = "/admin"
 class AdminOnly:
     """Put before a middleware: it works for the admin site alone."""
 
-    get_response: Callable[[HttpRequest], HttpResponseBase]
+    get_response: Any
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer a request with the middleware, or without."""
         if request.path_info.startswith(ADMIN_SITE):
             answer: HttpResponseBase = super().__call__(request)  # type: ignore[misc]
             return answer
-        return self.get_response(request)
+        passed_on: HttpResponseBase = self.get_response(request)
+        return passed_on
 
 
 class AdminSessions(AdminOnly, SessionMiddleware):

@@ -52,6 +52,10 @@ def _api(route: str, viewset: type[ViewSet], name: str, **actions: Any) -> URLPa
     return path(route, view, name=name)
 
 
+def _is_of_no_collection(route: Any) -> bool:
+    return not str(route.pattern).lstrip("^").startswith(COLLECTIONS)
+
+
 urlpatterns = [
     _api("", HomeViewSet, "home", get="home"),
     _api("health", HomeViewSet, "health", get="health"),
@@ -175,4 +179,4 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]  # fmt: skip
 # Django tries one after the other: what is asked for most comes first.
-urlpatterns.sort(key=lambda route: not str(route.pattern).lstrip("^").startswith(COLLECTIONS))
+urlpatterns.sort(key=_is_of_no_collection)
