@@ -1,5 +1,6 @@
 """The WSGI entry point that granian serves."""
 
+import gc
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,6 +9,13 @@ from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 _django = get_wsgi_application()
+
+# A page of documents is thousands of new objects. Python would look through all of Django for
+# rubbish again and again while it is read: what is there before the first request stays anyway.
+NEW_OBJECTS_BEFORE_COLLECTION = 50_000
+gc.collect()
+gc.freeze()
+gc.set_threshold(NEW_OBJECTS_BEFORE_COLLECTION)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
