@@ -82,6 +82,7 @@ def walk(documents, wanted, limit, indexes=(), between=lambda: None):
     while True:
         page = documents.page(wanted, limit=limit, position=position, indexes=indexes)
         assert len(page.documents) <= limit
+        assert len(given_) < 500, "the walk does not end"
         given_ += page.documents
         if not page.has_more:
             return given_
