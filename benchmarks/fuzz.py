@@ -35,6 +35,7 @@ ENDING = (
     "/api/v1/auth/logout", "/api/v1/auth/logout-all", "/api/v1/auth/password/change",
     "/api/v1/organization/leave", "/api/v1/organization/transfer", "/org/update", "/org/delete",
 )  # fmt: skip
+DOCUMENTS = 200
 # The token has to last for the whole run, and what is counted is not what is judged here.
 SETTINGS = {"RATE_LIMITS": "off", "ACCESS_TOKEN_MINUTES": "120"}
 
@@ -60,9 +61,18 @@ def prepare(port: int, number: int) -> str:
         "password": PASSWORD,
     }
     token: str = call(port, "POST", "/api/v1/auth/signup", person)["access_token"]
-    for n in range(20):
-        document = {"_id": f"d{n}", "n": n, "tags": ["a", "b"], "name": f"Name {n}"}
-        call(port, "POST", "/api/v1/collections/main/documents", document, token)
+    for collection in ("main", "spare"):
+        operations = [
+            {"op": "insert", "document": {"_id": f"d{n}", "n": n, "tags": ["a"], "name": f"N {n}"}}
+            for n in range(DOCUMENTS)
+        ]
+        call(
+            port,
+            "POST",
+            f"/api/v1/collections/{collection}/bulk",
+            {"operations": operations},
+            token,
+        )
     index = {"keys": [["n", 1]]}
     call(port, "POST", "/api/v1/collections/main/indexes", index, token)
     return token
@@ -70,15 +80,21 @@ def prepare(port: int, number: int) -> str:
 
 def fuzz(port: int, options: argparse.Namespace, number: int, *paths: str) -> int:
     """Run schemathesis over some paths with a token of its own; return its exit status."""
+    ids = ", ".join(f'"d{n}"' for n in range(DOCUMENTS))
+    configuration = Path(options.folder, "schemathesis.toml")
+    configuration.write_text(CONFIGURATION.read_text().replace('"@documents"', ids))
     command = [
-        str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIGURATION),
+        str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(configuration),
         "run", f"http://127.0.0.1:{port}/api/v1/openapi.json",
         "--checks", "all", "--max-examples", str(options.examples), "--seed", str(options.seed),
         "--phases", options.phases, "--request-timeout", "30", "--suppress-health-check", "all",
         "--continue-on-failure", *paths,
     ]  # fmt: skip
-    environment = {**own_environment(), "FUZZ_TOKEN": prepare(port, number)}
-    return subprocess.run(command, cwd=PROJECT, env=environment, check=False).returncode
+    environment = {
+        **own_environment(), "FUZZ_TOKEN": prepare(port, number), "PYTHONPATH": str(PROJECT),
+    }  # fmt: skip
+    # In a folder of its own: schemathesis leaves files where it runs.
+    return subprocess.run(command, cwd=options.folder, env=environment, check=False).returncode
 
 
 def fuzz_all(port: int, options: argparse.Namespace) -> int:
@@ -97,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tenantry-fuzz-") as folder:
         home, port = Path(folder), free_port()
         mongod = start_mongod(home / "mongod")
-        process = None
+        options.folder, process = folder, None
         try:
             uses = {"MONGODB_URI": mongod.uri, "TENANTRY_HOME": str(home / "home")}
             settings = {**SETTINGS, **uses, "PORT": str(port)}

@@ -254,7 +254,8 @@ SPECTACULAR_SETTINGS = {
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "tenancy.api.schema.take_bodies_of_delete",
+        "tenancy.api.schema_hooks.complete",
         "tenancy.api.schema_headers.describe_headers",
+        "config.documentation.name_codes",
     ],
 }

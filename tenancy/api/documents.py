@@ -7,7 +7,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tenancy.api import schema, schema_queries
+from tenancy.api import schema_documents as schema
+from tenancy.api import schema_queries
 from tenancy.api.json import JsonParser, MergePatchParser
 from tenancy.api.lists import ask_of_parameters, link_to, page_for
 from tenancy.api.requests import (
@@ -80,7 +81,7 @@ class DocumentViewSet(DataViewSet):
             creates=True,
         )
 
-    @extend_schema(**schema_queries.READ_DOCUMENT)
+    @extend_schema(**schema.READ_DOCUMENT)
     def retrieve(self, request: Request, collection: str, document_id: str) -> Response:
         """Return one document, or the fields of it that are asked for."""
         given = check_parameters(request, "fields", "types")

@@ -1,28 +1,45 @@
-"""What the OpenAPI document says of the tenant's routes: data for `extend_schema`."""
+"""What the OpenAPI document says of all routes: problems, parameters, examples."""
 
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+
+from tenancy.api.schema_values import ref, text
+from tenancy.names import COLLECTION_NAME
 
 DELETE_BODY = "x-delete-body"
+# A parameter that is sent as JSON, and a body that may be left out.
+IN_JSON, MAY_LACK_BODY = "x-in-json", "x-may-lack-body"
 PROBLEM: dict[str, Any] = {
     "type": "object",
     "description": "RFC 9457 problem details.",
-    "required": ["type", "title", "status", "code", "detail", "instance", "request_id"],
+    "required": [
+        "type",
+        "title",
+        "status",
+        "code",
+        "detail",
+        "instance",
+        "request_id",
+        "retryable",
+        "errors",
+    ],
     "properties": {
         "type": {"type": "string"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "code": {"type": "string", "description": "Stable; README.md lists them."},
+        "code": {"type": "string", "description": "Stable; GET /api/v1/errors lists them."},
         "detail": {"type": "string"},
         "instance": {"type": "string"},
         "request_id": {"type": "string"},
         "retryable": {"type": "boolean"},
         "errors": {
             "type": "array",
+            "description": "Where the request is wrong: RFC 6901 pointers into its body.",
             "items": {
                 "type": "object",
+                "required": ["pointer", "code", "message"],
                 "properties": {
                     "pointer": {"type": "string"},
                     "code": {"type": "string"},
@@ -32,22 +49,7 @@ PROBLEM: dict[str, Any] = {
         },
         "hint": {"type": "string"},
     },
-}
-DOCUMENT: dict[str, Any] = {
-    "type": "object",
-    "description": "A document in relaxed Extended JSON v2: the user's fields, `_id` and `_meta`.",
-    "properties": {
-        "_id": {},
-        "_meta": {
-            "type": "object",
-            "readOnly": True,
-            "properties": {
-                "rev": {"type": "integer"},
-                "created_at": {"type": "object"},
-                "updated_at": {"type": "object"},
-            },
-        },
-    },
+    # Such as `current` of a 412, or `limit`, `used` and `name` where a plan is used up.
     "additionalProperties": True,
 }
 
@@ -68,8 +70,6 @@ def page_of(item: dict[str, Any]) -> dict[str, Any]:
         },
     }
 
-
-PAGE: dict[str, Any] = page_of(DOCUMENT)
 
 _PROBLEM_TITLES = {
     400: "The request is malformed: JSON, parameter, id or cursor.",
@@ -104,18 +104,9 @@ def answers(*problems: int, **good: dict[str, Any] | None) -> dict[Any, Any]:
     implied = (status for problem in problems for status in _IMPLIED.get(problem, ()))
     for status in dict.fromkeys((*problems, *implied)):
         responses[(status, "application/problem+json")] = OpenApiResponse(
-            PROBLEM, description=_PROBLEM_TITLES[status]
+            ref("Problem"), description=_PROBLEM_TITLES[status]
         )
     return responses
-
-
-def take_bodies_of_delete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Describe the bodies that DELETE takes: drf-spectacular has none there. A hook of its own."""
-    for item in result["paths"].values():
-        for operation in item.values():
-            if isinstance(operation, dict) and DELETE_BODY in operation:
-                operation["requestBody"] = operation.pop(DELETE_BODY)
-    return result
 
 
 def delete_body(schema: dict[str, Any], *media_types: str, required: bool) -> dict[str, Any]:
@@ -124,9 +115,9 @@ def delete_body(schema: dict[str, Any], *media_types: str, required: bool) -> di
     return {DELETE_BODY: {"required": required, "content": content}}
 
 
-def header(name: str, description: str) -> OpenApiParameter:
+def header(name: str, description: str, kind: Any = OpenApiTypes.STR) -> OpenApiParameter:
     """Return an optional request header."""
-    return OpenApiParameter(name, OpenApiTypes.STR, "header", description=description)
+    return OpenApiParameter(name, kind, "header", description=description)
 
 
 def query(name: str, description: str, kind: Any = OpenApiTypes.STR) -> OpenApiParameter:
@@ -134,18 +125,32 @@ def query(name: str, description: str, kind: Any = OpenApiTypes.STR) -> OpenApiP
     return OpenApiParameter(name, kind, "query", description=description)
 
 
-_ID = OpenApiParameter(
-    "document_id", OpenApiTypes.STR, "path",
-    description="24 hex digits: an ObjectId; else a string; `oid: str: int: uuid:` are explicit.",
-)  # fmt: skip
 IDEMPOTENCY_KEY = header(
     "Idempotency-Key",
     "1 to 255 printable ASCII characters. For 24 hours a repeat gets the first answer.",
+    {"type": "string", "pattern": "^[ -~]{1,255}$"},
 )
-TYPES = query("types", "`plain`: dates, ids and decimals as strings, for people.")
-_IF_MATCH = header("If-Match", 'Only at one of these revisions, as `"r3"`; `*`: if it exists.')
+TYPES = query(
+    "types",
+    "`plain`: dates, ids and decimals as strings, for people.",
+    {"type": "string", "enum": ["lossless", "plain"], "default": "lossless"},
+)
+COLLECTION = OpenApiParameter(
+    "collection", text(COLLECTION_NAME.pattern), "path",
+    description="A lower-case letter, then up to 62 of a-z, 0-9, _ and -.",
+)  # fmt: skip
 USUAL = (400, 401, 403, 404, 410, 503)
-_BODY = {"application/json": DOCUMENT}
+
+
+def asked(value: Any, name: str = "Asked", media_type: str | None = None) -> OpenApiExample:
+    """Return an example of a request's body."""
+    return OpenApiExample(name, value=value, request_only=True, media_type=media_type)
+
+
+def answered(value: Any, status: int = 200, name: str = "Answered") -> OpenApiExample:
+    """Return an example of an answer."""
+    return OpenApiExample(name, value=value, response_only=True, status_codes=[str(status)])
+
 
 _STATUS: dict[str, Any] = {
     "type": "object",
@@ -169,38 +174,4 @@ METRICS: dict[str, Any] = {
     "summary": "Figures for Prometheus; needs `METRICS_TOKEN` as the bearer token",
     "auth": [],
     "responses": {(200, "text/plain"): str, **answers(404)},
-}
-CREATE_DOCUMENT: dict[str, Any] = {
-    "summary": "Store a new document",
-    "parameters": [IDEMPOTENCY_KEY, TYPES],
-    "request": _BODY,
-    "responses": answers(*USUAL, 409, 413, 415, 422, s201=DOCUMENT),
-}
-GET_DOCUMENT: dict[str, Any] = {
-    "summary": "Read a document",
-    "parameters": [_ID, header("If-None-Match", "304 if the document is at this revision.")],
-    "responses": answers(*USUAL, 504, s200=DOCUMENT, s304=None),
-}
-PUT_DOCUMENT: dict[str, Any] = {
-    "summary": "Replace or create a document",
-    "parameters": [
-        _ID,
-        _IF_MATCH,
-        header("If-None-Match", "`*`: create only."),
-        IDEMPOTENCY_KEY,
-        TYPES,
-    ],
-    "request": _BODY,
-    "responses": answers(*USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT, s201=DOCUMENT),
-}
-PATCH_DOCUMENT: dict[str, Any] = {
-    "summary": "Change a document by a JSON merge patch (RFC 7396)",
-    "parameters": [_ID, _IF_MATCH, IDEMPOTENCY_KEY, TYPES],
-    "request": {"application/merge-patch+json": DOCUMENT, "application/json": DOCUMENT},
-    "responses": answers(*USUAL, 409, 412, 413, 415, 422, s200=DOCUMENT),
-}
-DELETE_DOCUMENT: dict[str, Any] = {
-    "summary": "Delete a document",
-    "parameters": [_ID, _IF_MATCH, IDEMPOTENCY_KEY],
-    "responses": answers(*USUAL, 409, 412, 422, s204=None),
 }

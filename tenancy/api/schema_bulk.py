@@ -2,50 +2,58 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiExample
-
-from tenancy.api.schema import DOCUMENT, IDEMPOTENCY_KEY, USUAL, answers
+from tenancy.api.bulk_body import FIELDS, REVISION_LIMIT
+from tenancy.api.schema import COLLECTION, IDEMPOTENCY_KEY, USUAL, answered, answers, asked
+from tenancy.api.schema_values import closed, ref
 from tenancy.mongo.bulk import BULK_MAX_OPERATIONS
 from tenancy.mongo.many import MANY_MAX_AFFECTED
 
 _ID: dict[str, Any] = {
-    "type": ["string", "integer", "object"],
     "description": (
         "As in a path, a string: 24 hex digits are an ObjectId, `oid: str: int: uuid:` are "
         "explicit. Or Extended JSON: an integer, `$oid`, `$numberLong`, `$uuid`. By default the "
         "`_id` in the document, which must not differ; an `insert` may have neither."
     ),
+    "anyOf": [{"type": "string", "minLength": 1}, ref("Id")],
 }
-_OPERATION: dict[str, Any] = {
-    "type": "object",
-    "required": ["op"],
-    "properties": {
-        "op": {
-            "type": "string",
-            "enum": ["insert", "replace", "upsert", "patch", "delete"],
-            "description": (
-                "`insert`: the id must be free; `replace`: the document must be there; `upsert`: "
-                "replace or create; `patch`: RFC 7396; `delete`."
-            ),
-        },
-        "id": _ID,
-        "document": DOCUMENT,
-        "patch": {"type": "object", "additionalProperties": True},
-        "if_rev": {
-            "type": "integer",
-            "minimum": 0,
-            "description": "Only if the document is at this revision, else 412. Not for `insert`.",
-        },
+_FIELDS: dict[str, Any] = {
+    "id": _ID,
+    "document": {
+        **ref("NewDocument"),
+        "description": "What it breaks is the problem of this operation alone.",
     },
-    "additionalProperties": False,
+    "patch": ref("Patch"),
+    "if_rev": {
+        "type": "integer",
+        "minimum": 0,
+        "exclusiveMaximum": REVISION_LIMIT,
+        "description": "Only if the document is at this revision, else 412. Not for `insert`.",
+    },
 }
+_MEANING = {
+    "insert": "The id must be free.",
+    "replace": "The document must be there.",
+    "upsert": "Replace or create.",
+    "patch": "RFC 7396; the document must be there.",
+    "delete": "The document must be there.",
+}
+
+
+def _operation(op: str) -> dict[str, Any]:
+    """Return what one kind of operation is, by the table that the request is checked by."""
+    named = [name.rstrip("*") for name in FIELDS[op]]
+    needed = [name[:-1] for name in FIELDS[op] if name.endswith("*")]
+    properties = {"op": {"const": op}, **{name: _FIELDS[name] for name in named}}
+    return closed(properties, "op", *needed, description=_MEANING[op])
+
+
 _BULK: dict[str, Any] = {
     "type": "object",
     "required": ["operations"],
     "properties": {
         "operations": {
             "type": "array",
-            "items": _OPERATION,
+            "items": {"oneOf": [_operation(op) for op in FIELDS]},
             "minItems": 1,
             "maxItems": BULK_MAX_OPERATIONS,
         },
@@ -99,28 +107,35 @@ BULK: dict[str, Any] = {
         "A body of a wrong shape is 422 and nothing is done; a document that is not valid is what "
         "is wrong with its operation. The body has at most 16 MiB."
     ),
-    "parameters": [IDEMPOTENCY_KEY],
+    "parameters": [COLLECTION, IDEMPOTENCY_KEY],
     "request": {"application/json": _BULK},
     "responses": answers(*USUAL, 409, 413, 415, 422, s200=_RESULTS, s207=_RESULTS),
     "examples": [
-        OpenApiExample(
-            "Insert, patch and delete",
-            value={
+        asked(
+            {
                 "operations": [
                     {"op": "insert", "document": {"_id": "ada", "name": "Ada"}},
-                    {"op": "patch", "id": "bob", "patch": {"age": 41}, "if_rev": 3},
+                    {"op": "patch", "id": "A-7", "patch": {"total": 41}, "if_rev": 1},
                     {"op": "delete", "id": "int:7"},
                 ]
             },
-            request_only=True,
         ),
-        OpenApiExample(
-            "Two done, one refused",
-            value={
+        answered(
+            {
+                "results": [
+                    {"index": 0, "op": "insert", "status": 201, "id": "ada", "rev": 1},
+                    {"index": 1, "op": "patch", "status": 200, "id": "A-7", "rev": 2},
+                    {"index": 2, "op": "delete", "status": 204, "id": "int:7"},
+                ],
+                "counts": {"created": 1, "changed": 1, "deleted": 1, "failed": 0},
+            },
+        ),
+        answered(
+            {
                 "results": [
                     {"index": 0, "op": "insert", "status": 201, "id": "ada", "rev": 1},
                     {
-                        "index": 1, "op": "patch", "status": 412, "id": "bob",
+                        "index": 1, "op": "patch", "status": 412, "id": "A-7",
                         "problem": {
                             "code": "precondition_failed",
                             "detail": "The document is at revision 4.",
@@ -131,11 +146,11 @@ BULK: dict[str, Any] = {
                 ],
                 "counts": {"created": 1, "changed": 0, "deleted": 1, "failed": 1},
             },
-            response_only=True, status_codes=["207"],
+            207,
+            "Two done, one refused",
         ),
     ],
 }  # fmt: skip
-_FILTER = {"type": "object", "additionalProperties": True, "description": "`{}` finds everything."}
 _MAX_AFFECTED = {
     "type": "integer",
     "minimum": 1,
@@ -150,7 +165,12 @@ _DRY_RUN = {
 
 
 def _body(**more: Any) -> dict[str, Any]:
-    properties = {"filter": _FILTER, **more, "max_affected": _MAX_AFFECTED, "dry_run": _DRY_RUN}
+    properties = {
+        "filter": ref("Filter"),
+        **more,
+        "max_affected": _MAX_AFFECTED,
+        "dry_run": _DRY_RUN,
+    }
     return {
         "type": "object",
         "required": ["filter", *more, "max_affected"],
@@ -173,48 +193,33 @@ def _done(verb: str) -> dict[str, Any]:
     }
 
 
-_PATCH = {"type": "object", "additionalProperties": True, "description": "RFC 7396."}
 UPDATE_MANY: dict[str, Any] = {
     "summary": "Patch every document that a filter finds, all or none",
     "description": (
         "A document that the patch leaves as it is keeps its revision, and is not counted in "
         "`changed`. If one may not become what it would, none is changed; `id` says which."
     ),
-    "parameters": [IDEMPOTENCY_KEY],
-    "request": {"application/json": _body(patch=_PATCH)},
+    "parameters": [COLLECTION, IDEMPOTENCY_KEY],
+    "request": {"application/json": _body(patch=ref("Patch"))},
     "responses": answers(*USUAL, 409, 413, 415, 422, 504, s200=_done("changed")),
     "examples": [
-        OpenApiExample(
-            "Close what is overdue",
-            value={
-                "filter": {"status": "open", "due": {"$lt": {"$date": "2025-01-01T00:00:00Z"}}},
-                "patch": {"status": "overdue"},
+        asked(
+            {
+                "filter": {"status": "open", "total": {"$lt": 100}},
+                "patch": {"status": "small"},
                 "max_affected": 500,
             },
-            request_only=True,
         ),
-        OpenApiExample(
-            "Done", value={"matched": 42, "changed": 40, "dry_run": False}, response_only=True
-        ),
+        answered({"matched": 42, "changed": 40, "dry_run": False}),
     ],
 }
 DELETE_MANY: dict[str, Any] = {
     "summary": "Delete every document that a filter finds, all or none",
-    "parameters": [IDEMPOTENCY_KEY],
+    "parameters": [COLLECTION, IDEMPOTENCY_KEY],
     "request": {"application/json": _body()},
     "responses": answers(*USUAL, 409, 413, 415, 422, 504, s200=_done("deleted")),
     "examples": [
-        OpenApiExample(
-            "See first what would go",
-            value={"filter": {"status": "draft"}, "max_affected": 100, "dry_run": True},
-            request_only=True,
-        ),
-        OpenApiExample(
-            "Foretold",
-            value={
-                "matched": 2, "within_max_affected": True, "ids": ["ada", 7], "dry_run": True,
-            },
-            response_only=True,
-        ),
+        asked({"filter": {"status": "draft"}, "max_affected": 100, "dry_run": True}),
+        answered({"matched": 2, "within_max_affected": True, "ids": ["A-7", 7], "dry_run": True}),
     ],
-}  # fmt: skip
+}

@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tenancy.api.bulk import FAILED
 from tenancy.api.idempotent import HEADER, REPLAYED
+from tenancy.api.schema_hooks import operations_of
+from tenancy.api.views import VIOLATIONS
 
 _TEXT = {"type": "string"}
 _HEADERS: dict[str, dict[str, Any]] = {
@@ -40,40 +43,49 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "description": f"`true` where a repeat with the same `{HEADER}` gets the first answer.",
         "schema": {"type": "string", "enum": ["true"]},
     },
-    "Deprecation": {"description": "Since when, by RFC 9745.", "schema": _TEXT, "required": True},
-    "Link": {
-        "description": 'The route that came after it: `rel="successor-version"`.',
-        "schema": _TEXT,
+    VIOLATIONS: {
+        "description": "How many documents were stored although the schema, which only warns, is "
+        "against them.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    FAILED: {
+        "description": "How many of the operations failed.",
+        "schema": {"type": "integer", "minimum": 1},
         "required": True,
     },
+    "Deprecation": {"description": "Since when, by RFC 9745.", "schema": _TEXT, "required": True},
+    "Link": {
+        "description": 'The next page: `rel="next"`; of a deprecated route, the one that came '
+        'after it: `rel="successor-version"`.',
+        "schema": _TEXT,
+    },
 }
+
+
+# The method and the last part of the path of what stores documents that a schema may be against.
+_STORING = frozenset((
+    ("post", "documents"), ("put", "{document_id}"), ("patch", "{document_id}"), ("post", "bulk"),
+    ("post", "update-many"),
+))  # fmt: skip
 
 
 def describe_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Name the headers of every answer. A hook of drf-spectacular's."""
     result["components"]["headers"] = _HEADERS
-    for item in result["paths"].values():
-        for method, operation in item.items():
-            for status, answer in operation.get("responses", {}).items():
-                names = _names(method, operation, int(status), answer)
-                answer["headers"] = {
-                    name: {"$ref": f"#/components/headers/{name}"} for name in names
-                }
+    for path, method, operation in operations_of(result):
+        route = (method, path.rpartition("/")[2])
+        for status, answer in operation.get("responses", {}).items():
+            names = _names(route, operation, int(status), answer)
+            answer["headers"] = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
     return result
 
 
 def _names(
-    method: str, operation: dict[str, Any], status: int, answer: dict[str, Any]
+    route: tuple[str, str], operation: dict[str, Any], status: int, answer: dict[str, Any]
 ) -> Iterator[str]:
     yield "X-Request-Id"
-    if status == 201 and method == "post":  # what a PUT makes is where it was put
-        yield "Location"
-    if status in {429, 503} and "application/problem+json" in answer.get("content", {}):
-        yield "Retry-After"
-    if status == 401:
-        yield "WWW-Authenticate"
-    if operation["tags"] == ["documents"] and _is_about_one(status, operation):
-        yield "ETag"
+    yield from _of_status(route, status, answer)
+    yield from _of_documents(route, status)
     if _is_counted(operation):
         yield from ("RateLimit-Policy", "RateLimit")
     if any(each["name"] == HEADER for each in operation.get("parameters", [])):
@@ -82,12 +94,32 @@ def _names(
         yield from ("Deprecation", "Link")
 
 
+def _of_status(route: tuple[str, str], status: int, answer: dict[str, Any]) -> Iterator[str]:
+    if status == 201 and route[0] == "post":  # what a PUT makes is where it was put
+        yield "Location"
+    if status in {429, 503} and "application/problem+json" in answer.get("content", {}):
+        yield "Retry-After"
+    if status == 401:
+        yield "WWW-Authenticate"
+
+
+def _of_documents(route: tuple[str, str], status: int) -> Iterator[str]:
+    if _is_about_one(route, status):
+        yield "ETag"
+    if route == ("get", "documents") and status == 200:
+        yield "Link"
+    if route == ("post", "bulk") and status == 207:
+        yield FAILED
+    if route in _STORING and status in {200, 201, 207}:
+        yield VIOLATIONS
+
+
 def _is_counted(operation: dict[str, Any]) -> bool:
     """Return whether it takes a credential, whose organization's plan may say how often."""
     security = operation.get("security", [])
     return bool(security) and {} not in security
 
 
-def _is_about_one(status: int, operation: dict[str, Any]) -> bool:
-    is_list = operation["operationId"].endswith("_list")
-    return status in {200, 201, 304, 412} and not is_list
+def _is_about_one(route: tuple[str, str], status: int) -> bool:
+    is_one = route[1] == "{document_id}" or route == ("post", "documents")
+    return is_one and status in {200, 201, 304, 412}

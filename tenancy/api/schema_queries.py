@@ -2,11 +2,33 @@
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter
 
-from tenancy.api.schema import DOCUMENT, GET_DOCUMENT, TYPES, USUAL, answers, query
+from tenancy.api.schema import (
+    COLLECTION,
+    IN_JSON,
+    TYPES,
+    USUAL,
+    answered,
+    answers,
+    asked,
+    query,
+)
+from tenancy.api.schema_documents import FIELDS as FIELDS_PARAMETER
+from tenancy.api.schema_documents import ORDER, stored
+from tenancy.api.schema_pipelines import PIPELINE
+from tenancy.api.schema_values import (
+    FIELD_PATH,
+    FIELDS,
+    KEYS_ANSWERED,
+    PATH,
+    SORT,
+    SORT_TEXT,
+    ref,
+    text,
+)
 from tenancy.mongo.documents import PAGE_MAX_DOCUMENTS
+from tenancy.mongo.parameters import OPERATORS
 from tenancy.mongo.query_plans import STAGES
 from tenancy.mongo.reading import (
     AGGREGATE_MAX_BYTES,
@@ -15,16 +37,7 @@ from tenancy.mongo.reading import (
     DISTINCT_MAX_VALUES,
 )
 
-_READS = (*USUAL, 415, 422, 504)
-_KEYS: dict[str, Any] = {
-    "type": "array",
-    "items": {
-        "type": "array",
-        "minItems": 2,
-        "maxItems": 2,
-        "prefixItems": [{"type": "string"}, {"type": "integer", "enum": [1, -1]}],
-    },
-}
+_READS = (*USUAL, 413, 415, 422, 504)
 _COUNT: dict[str, Any] = {
     "type": "object",
     "required": ["value", "kind"],
@@ -43,7 +56,7 @@ LISTED: dict[str, Any] = {
     "type": "object",
     "required": ["data", "page"],
     "properties": {
-        "data": {"type": "array", "items": DOCUMENT},
+        "data": {"type": "array", "items": ref("Document")},
         "page": {
             "type": "object",
             "required": ["next", "limit"],
@@ -52,61 +65,33 @@ LISTED: dict[str, Any] = {
         "count": _COUNT,
     },
 }
-_FILTER: dict[str, Any] = {
-    "type": "object",
-    "additionalProperties": True,
-    "description": (
-        "A filter over Extended JSON values: `$eq $ne $gt $gte $lt $lte $in $nin $exists $type "
-        "$and $or $nor $not $all $elemMatch $size $mod`, and `$regex` as an anchored literal "
-        "prefix. At most 16 KiB, 100 conditions, 8 levels."
-    ),
-}
-_NAMES: dict[str, Any] = {"type": "array", "minItems": 1, "items": {"type": "string"}}
-_SORT: dict[str, Any] = {
-    "description": (
-        "1 to 4 keys, as the text of the parameter, its parts, or pairs of a field and 1 or -1. "
-        "The `_id` decides between equals."
-    ),
-    "anyOf": [{"type": "string"}, {**_NAMES, "maxItems": 4}, {**_KEYS, "maxItems": 4}],
-}
-_FIELDS: dict[str, Any] = {
-    "description": "Fields to answer with, or, each behind a `-`, to leave out.",
-    "anyOf": [{"type": "string"}, {**_NAMES, "maxItems": 100}],
-}
 _HOW_TO_COUNT = (
     "`none` (default), `exact`, `estimated` (MongoDB's own figure, where there is one; else up to "
     "10,000 are counted), or `bounded:N`: up to N, at most 1,000,000."
 )
+_LIMIT = {"type": "integer", "minimum": 1, "maximum": PAGE_MAX_DOCUMENTS, "default": 50}
+_COUNT_TEXT = text(
+    "(none|estimated|exact|bounded:([1-9][0-9]{0,5}|1000000))", description=_HOW_TO_COUNT
+)
 _QUERY: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "filter": _FILTER,
-        "sort": _SORT,
-        "fields": _FIELDS,
-        "limit": {
-            "type": "integer", "minimum": 1, "maximum": PAGE_MAX_DOCUMENTS, "default": 50,
-        },
+        "filter": ref("Filter"),
+        "sort": SORT,
+        "fields": FIELDS,
+        "limit": _LIMIT,
         "cursor": _CURSOR,
-        "count": {
-            "type": "string",
-            "pattern": "^(none|estimated|exact|bounded:[1-9][0-9]{0,6})$",
-            "description": _HOW_TO_COUNT,
-        },
+        "count": _COUNT_TEXT,
     },
     "additionalProperties": False,
 }  # fmt: skip
-_ORDER = {"_id": "A-7", "status": "open", "total": 40}
-_META = {
-    "rev": 1,
-    "created_at": {"$date": "2026-01-31T09:30:00Z"},
-    "updated_at": {"$date": "2026-01-31T09:30:00Z"},
-}
-_LISTED_EXAMPLE = OpenApiExample(
-    "A page",
-    value={"data": [{**_ORDER, "_meta": _META}], "page": {"next": None, "limit": 50}},
-    response_only=True,
-    status_codes=["200"],
+_LISTED_EXAMPLE = answered(
+    {"data": [stored(ORDER)], "page": {"next": None, "limit": 50}}, name="A page"
 )
+
+
+def _pair(request: Any, response: Any) -> list[OpenApiExample]:
+    return [asked(request), answered(response)]
 
 
 def _of_body(properties: dict[str, Any], *required: str) -> dict[str, Any]:
@@ -116,14 +101,23 @@ def _of_body(properties: dict[str, Any], *required: str) -> dict[str, Any]:
     return {"application/json": {**body, **({"required": list(required)} if required else {})}}
 
 
-def _examples(request: Any, response: Any) -> list[OpenApiExample]:
-    return [
-        OpenApiExample("Asked", value=request, request_only=True),
-        OpenApiExample("Answered", value=response, response_only=True, status_codes=["200"]),
-    ]
-
-
-_FIELDS_PARAMETER = query("fields", "`name,address.city`: only these; `-secret`: all but these.")
+FILTER_PARAMETER = OpenApiParameter(
+    "filter",
+    ref("Filter"),
+    "query",
+    description="A filter in JSON, as POST …/query takes it; all conditions hold at once.",
+    extensions={IN_JSON: True},
+)
+_CONDITIONS: dict[str, Any] = {
+    "type": "object",
+    "propertyNames": {"pattern": f"^{PATH}(__({'|'.join(OPERATORS)}))?$"},
+    "additionalProperties": {"type": "string"},
+    "example": {"total__gte": "10"},
+}
+CONDITIONS = OpenApiParameter(
+    "conditions", _CONDITIONS, "query", style="form", explode=True,
+    description="Every other parameter is a condition: `status=open`, `total__gte=10`.",
+)  # fmt: skip
 LIST_DOCUMENTS: dict[str, Any] = {
     "summary": "List documents",
     "description": (
@@ -132,38 +126,37 @@ LIST_DOCUMENTS: dict[str, Any] = {
         "the walk appears exactly once. The `Link` header leads to the next page."
     ),
     "parameters": [
-        query("limit", f"1..{PAGE_MAX_DOCUMENTS}, 50 by default.", OpenApiTypes.INT),
+        COLLECTION,
+        query("limit", f"1..{PAGE_MAX_DOCUMENTS}, 50 by default.", _LIMIT),
         query("cursor", "`page.next` of the page before; of the same filter and sort."),
-        query("filter", "A filter in JSON, as POST …/query takes it; all conditions hold at once."),
-        query("sort", "`-created_at,name`: 1 to 4 fields; the `_id` decides between equals."),
-        _FIELDS_PARAMETER,
-        query("count", _HOW_TO_COUNT),
+        FILTER_PARAMETER,
+        query(
+            "sort",
+            "`-created_at,name`: 1 to 4 fields; the `_id` decides between equals.",
+            SORT_TEXT,
+        ),
+        FIELDS_PARAMETER,
+        query("count", _HOW_TO_COUNT, _COUNT_TEXT),
         TYPES,
+        CONDITIONS,
     ],
     "responses": answers(*USUAL, 422, 504, s200=LISTED),
     "examples": [_LISTED_EXAMPLE],
 }
-READ_DOCUMENT: dict[str, Any] = {
-    **GET_DOCUMENT,
-    "parameters": [*GET_DOCUMENT["parameters"], _FIELDS_PARAMETER, TYPES],
-}
 QUERY: dict[str, Any] = {
     "summary": "List documents by a query in a body",
-    "parameters": [TYPES],
+    "parameters": [COLLECTION, TYPES],
     "request": {"application/json": _QUERY},
     "responses": answers(*_READS, s200=LISTED),
     "examples": [
-        OpenApiExample(
-            "Asked",
-            value={"filter": {"total": {"$gte": 10}}, "sort": "-total", "limit": 50},
-            request_only=True,
-        ),
+        asked({"filter": {"total": {"$gte": 10}}, "sort": "-total", "limit": 50}),
         _LISTED_EXAMPLE,
     ],
 }
 COUNT: dict[str, Any] = {
+    "parameters": [COLLECTION],
     "summary": "Count the documents that a filter finds",
-    "request": _of_body({"filter": _FILTER}),
+    "request": _of_body({"filter": ref("Filter")}),
     "responses": answers(
         *_READS,
         s200={
@@ -172,7 +165,7 @@ COUNT: dict[str, Any] = {
             "properties": {"count": {"type": "integer", "minimum": 0}},
         },
     ),
-    "examples": _examples({"filter": {"status": "open"}}, {"count": 12}),
+    "examples": _pair({"filter": {"status": "open"}}, {"count": 12}),
 }
 DISTINCT: dict[str, Any] = {
     "summary": "List the distinct values of a field",
@@ -180,9 +173,9 @@ DISTINCT: dict[str, Any] = {
         f"Sorted; the elements of arrays one by one. At most {DISTINCT_MAX_VALUES:,} values and "
         f"{DISTINCT_MAX_BYTES:,} bytes, else 422 `query_too_complex`."
     ),
-    "parameters": [TYPES],
+    "parameters": [COLLECTION, TYPES],
     "request": _of_body(
-        {"field": {"type": "string", "minLength": 1, "maxLength": 1024}, "filter": _FILTER},
+        {"field": FIELD_PATH, "filter": ref("Filter")},
         "field",
     ),
     "responses": answers(
@@ -193,7 +186,7 @@ DISTINCT: dict[str, Any] = {
             "properties": {"values": {"type": "array", "items": {}}},
         },
     ),
-    "examples": _examples({"field": "status"}, {"values": ["closed", "open"]}),
+    "examples": _pair({"field": "status"}, {"values": ["closed", "open"]}),
 }
 AGGREGATE: dict[str, Any] = {
     "summary": "Run a pipeline over the documents",
@@ -202,8 +195,8 @@ AGGREGATE: dict[str, Any] = {
         f"$sortByCount $facet`. At most {AGGREGATE_MAX_DOCUMENTS:,} results and "
         f"{AGGREGATE_MAX_BYTES:,} bytes, else 422 `query_too_complex`."
     ),
-    "parameters": [TYPES],
-    "request": _of_body({"pipeline": {"type": "array", "items": {"type": "object"}}}, "pipeline"),
+    "parameters": [COLLECTION, TYPES],
+    "request": _of_body({"pipeline": PIPELINE}, "pipeline"),
     "responses": answers(
         *_READS,
         s200={
@@ -212,7 +205,7 @@ AGGREGATE: dict[str, Any] = {
             "properties": {"data": {"type": "array", "items": {"type": "object"}}},
         },
     ),
-    "examples": _examples(
+    "examples": _pair(
         {"pipeline": [{"$group": {"_id": "$status", "total": {"$sum": "$total"}}}]},
         {"data": [{"_id": "open", "total": 40}]},
     ),
@@ -232,16 +225,17 @@ _EXPLANATION: dict[str, Any] = {
         "sorted_in_memory": {"type": "boolean"},
         "suggested_index": {
             "type": ["object", "null"],
-            "properties": {"keys": _KEYS},
+            "properties": {"keys": KEYS_ANSWERED},
             "description": "The body to POST to …/indexes, where an index would help.",
         },
     },
 }
 EXPLAIN: dict[str, Any] = {
+    "parameters": [COLLECTION],
     "summary": "Say how a filter and sort are answered",
-    "request": _of_body({"filter": _FILTER, "sort": _SORT}),
+    "request": _of_body({"filter": ref("Filter"), "sort": SORT}),
     "responses": answers(*_READS, s200=_EXPLANATION),
-    "examples": _examples(
+    "examples": _pair(
         {"filter": {"status": "open"}, "sort": "-total"},
         {
             "index": "status_1_total_-1__id_-1",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tenancy.api.schema import USUAL, answers
+from tenancy.api.schema import COLLECTION, MAY_LACK_BODY, USUAL, answered, answers, asked
 from tenancy.schema_rules import DIALECT
 
 _EXAMPLE: dict[str, Any] = {
@@ -38,8 +38,8 @@ SCHEMA: dict[str, Any] = {
     "required": ["json_schema", "mode"],
     "properties": {"json_schema": _JSON_SCHEMA, "mode": MODE},
     "additionalProperties": False,
-    "example": {"json_schema": _EXAMPLE, "mode": "enforce"},
 }
+_SCHEMA_EXAMPLE = {"json_schema": _EXAMPLE, "mode": "enforce"}
 _TRIAL: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -50,7 +50,6 @@ _TRIAL: dict[str, Any] = {
         },
     },
     "additionalProperties": False,
-    "example": {"json_schema": _EXAMPLE},
 }
 _VIOLATION: dict[str, Any] = {
     "type": "object",
@@ -74,32 +73,39 @@ EXAMINATION: dict[str, Any] = {
         "violations": {"type": "array", "maxItems": 100, "items": _VIOLATION},
     },
     "additionalProperties": False,
-    "example": {
-        "examined": 1204,
-        "failing": 1,
-        "complete": True,
-        "next": None,
-        "violations": [
-            {
-                "_id": {"$oid": "65b9c1f0a1b2c3d4e5f60718"},
-                "pointer": "/total",
-                "code": "minimum",
-                "message": "The value is less than the minimum of 0",
-            }
-        ],
-    },
+}
+_EXAMINED = {
+    "examined": 1204,
+    "failing": 1,
+    "complete": True,
+    "next": None,
+    "violations": [
+        {
+            "_id": {"$oid": "65b9c1f0a1b2c3d4e5f60718"},
+            "pointer": "/total",
+            "code": "minimum",
+            "message": "The value is less than the minimum of 0",
+        }
+    ],
 }
 GET_SCHEMA: dict[str, Any] = {
     "summary": "Read the JSON Schema of a collection",
+    "parameters": [COLLECTION],
     "responses": answers(*USUAL, s200=SCHEMA),
+    "examples": [answered(_SCHEMA_EXAMPLE)],
 }
 PUT_SCHEMA: dict[str, Any] = {
     "summary": "Set the JSON Schema of a collection, and what it does; null takes it away",
+    "parameters": [COLLECTION],
     "request": {"application/json": SCHEMA},
-    "responses": answers(*USUAL, 413, 415, 422, s200=SCHEMA),
+    "responses": answers(*USUAL, 409, 413, 415, 422, s200=SCHEMA),
+    "examples": [asked(_SCHEMA_EXAMPLE), answered(_SCHEMA_EXAMPLE)],
 }
 CHECK_SCHEMA: dict[str, Any] = {
     "summary": "Count the documents that a JSON Schema, or the collection's own, is against",
+    "parameters": [COLLECTION],
+    "extensions": {MAY_LACK_BODY: True},
     "request": {"application/json": _TRIAL},
     "responses": answers(*USUAL, 413, 415, 422, 504, s200=EXAMINATION),
+    "examples": [asked({"json_schema": _EXAMPLE}), answered(_EXAMINED)],
 }

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample
 
 from tenancy.api.idempotent import PARAMETER
-from tenancy.api.schema import TYPES, USUAL, answers, header, query
+from tenancy.api.schema import COLLECTION, TYPES, USUAL, answered, answers, asked, header, query
+from tenancy.api.schema_queries import CONDITIONS, FILTER_PARAMETER
+from tenancy.api.schema_values import ref
 
 _NDJSON = "application/x-ndjson"
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
@@ -23,6 +25,13 @@ _LINE_PROBLEM: dict[str, Any] = {
         "errors": {"type": "array", "items": {"type": "object"}},
     },
 }
+_YES_NO: dict[str, Any] = {"type": "string", "enum": ["1", "true", "0", "false"], "default": "0"}
+
+
+def _one_of(default: str, other: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [default, other], "default": default}
+
+
 REPORT: dict[str, Any] = {
     "type": "object",
     "required": [
@@ -37,13 +46,15 @@ REPORT: dict[str, Any] = {
         "problems": {"type": "array", "items": _LINE_PROBLEM, "description": "The first 100."},
         "complete": {"type": "boolean"},
     },
-    "example": {
-        "lines": 3, "inserted": 2, "replaced": 0, "skipped": 0, "failed": 1,
-        "problems": [
-            {"line": 2, "code": "already_exists", "detail": "…", "errors": []},
-        ],
-        "complete": True,
-    },
+}  # fmt: skip
+_EXAMPLE_LINES = '{"_id": "A-7", "total": 40}\n{"_id": "A-8", "total": 12}\n'
+_IMPORTED = {
+    "lines": 2, "inserted": 2, "replaced": 0, "skipped": 0, "failed": 0, "problems": [],
+    "complete": True,
+}  # fmt: skip
+_TAKEN = {
+    "line": 1, "code": "already_exists", "detail": "There is a document with this _id already.",
+    "errors": [],
 }  # fmt: skip
 EXPORT: dict[str, Any] = {
     "summary": "Export all documents of one moment, as NDJSON",
@@ -52,12 +63,23 @@ EXPORT: dict[str, Any] = {
         '`{"_export": {"error": {"code", "detail"}}}`, and packed with gzip it has no end.'
     ),
     "parameters": [
-        query("filter", "As in the list of documents; so are `field=value`, `field__op=value`."),
-        query("footer", 'End with the line `{"_export": {"count", "sha256"}}`: 1 or 0.'),
+        COLLECTION,
+        FILTER_PARAMETER,
+        query("footer", 'End with the line `{"_export": {"count", "sha256"}}`.', _YES_NO),
         TYPES,
+        CONDITIONS,
         header("Accept-Encoding", "`gzip`: packed."),
     ],
-    "responses": {(200, _NDJSON): _LINES, **answers(*USUAL, 504)},
+    "responses": {(200, _NDJSON): _LINES, **answers(*USUAL, 422, 504)},
+    "examples": [
+        OpenApiExample(
+            "Two documents",
+            value='{"_id":"A-7","total":40,"_meta":{"rev":1}}\n{"_id":"A-8","_meta":{"rev":1}}\n',
+            media_type=_NDJSON,
+            response_only=True,
+            status_codes=["200"],
+        )
+    ],
 }
 IMPORT: dict[str, Any] = {
     "summary": "Import documents from NDJSON",
@@ -66,12 +88,18 @@ IMPORT: dict[str, Any] = {
         "was stored. What was stored before an error stays: `import` in the problem says how much."
     ),
     "parameters": [
-        query("mode", "`insert` (the default), or `upsert`: replace documents that are there."),
-        query("on_error", "`stop` (the default) at the first line that fails, or `skip` it."),
-        query("dry_run", "Only look: 1 or 0.", OpenApiTypes.STR),
-        header("Content-Encoding", "`gzip`, or nothing."),
+        COLLECTION,
+        query("mode", "`upsert`: replace documents that are there.", _one_of("insert", "upsert")),
+        query("on_error", "What to do at a line that fails.", _one_of("stop", "skip")),
+        query("dry_run", "Only look.", _YES_NO),
+        header("Content-Encoding", "How the body is packed.", _one_of("identity", "gzip")),
         PARAMETER,
     ],
-    "request": {_NDJSON: _LINES},
+    "request": {_NDJSON: {**_LINES, "x-lines": ref("NewDocument")}},
     "responses": answers(*USUAL, 409, 413, 415, 422, 504, s200=REPORT, s207=REPORT),
+    "examples": [
+        asked(_EXAMPLE_LINES, media_type=_NDJSON),
+        answered(_IMPORTED),
+        answered({**_IMPORTED, "inserted": 1, "failed": 1, "problems": [_TAKEN]}, 207, "Skipped"),
+    ],
 }

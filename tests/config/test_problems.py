@@ -40,7 +40,7 @@ CODES = {  # API.md, section 1
     415: "unsupported_media_type",
     422: "validation_failed schema_violation operator_not_allowed stage_not_allowed "
     "query_too_complex sort_needs_index idempotency_key_reused type_not_allowed invalid_document "
-    "max_affected_exceeded placement_unsupported",
+    "import_stopped max_affected_exceeded placement_unsupported",
     428: "precondition_required",
     429: "rate_limited",
     500: "internal",
