@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from tenancy.api import schema_bulk as schema
 from tenancy.api.bulk_body import BulkOrder, ManyOrder, read_bulk, read_many
 from tenancy.api.json import JsonParser
+from tenancy.api.once import find_record
 from tenancy.api.requests import check_parameters, json_body
 from tenancy.api.views import DataViewSet
 from tenancy.exceptions import (
@@ -100,6 +101,7 @@ class BulkViewSet(DataViewSet):
 
     def _change_many(self, collection: str, order: ManyOrder) -> Response:
         if order.is_dry_run:
+            find_record(self, self.tenant)  # nothing is kept, but a key has to be one
             found = self.read(collection, lambda documents: documents.preview_many(order.query))
             return _foretold(found, order.max_affected)
         bound = order.max_affected

@@ -117,6 +117,7 @@ DELETE_COLLECTION: dict[str, Any] = {
     "summary": "Drop a collection with all its documents",
     "parameters": [COLLECTION, query("confirm", "The name of the collection, once more.")],
     "responses": answers(*USUAL, 409, 422, s202=OPERATION),
+    "examples": [answered({**OPERATION["example"], "kind": "drop_collection"}, 202)],
 }
 LIST_INDEXES: dict[str, Any] = {
     "summary": "List the indexes of a collection",

@@ -42,20 +42,23 @@ def flaws(document, template, method, answer):
         schema = said["content"][media_type]["schema"] | {"components": document["components"]}
         body = answer.json()
         found = [error.message for error in Draft202012Validator(schema).iter_errors(body)]
-        found += undescribed(schema, body)
+        found += undescribed(document, schema, body)
     return found + header_flaws(document, said, answer)
 
 
-def undescribed(schema, body, where=""):
+def undescribed(document, schema, body, where=""):
     """Return the fields of a body that its schema does not name."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     if isinstance(body, list):
-        return [flaw for each in body for flaw in undescribed(schema.get("items", {}), each, where)]
+        items = schema.get("items", {})
+        return [flaw for each in body for flaw in undescribed(document, items, each, where)]
     known = schema.get("properties")
     if not isinstance(body, dict) or known is None or schema.get("additionalProperties"):
         return []
     found = [f"{where}/{name} is not described" for name in body if name not in known]
     for name in set(body) & set(known):
-        found += undescribed(known[name], body[name], f"{where}/{name}")
+        found += undescribed(document, known[name], body[name], f"{where}/{name}")
     return found
 
 

@@ -99,3 +99,9 @@ def test_viewers_and_others_change_nothing(alice, vera, charlie, ten):
     assert send(charlie, "POST", DELETE, body).json()["deleted"] == 0
     refused(send(alice, "POST", "/api/v1/collections/none/delete-many", body), 404, "not_found")
     assert len(ten.find()) == 10
+
+
+def test_a_key_that_is_none_is_refused_even_where_nothing_is_changed(alice, ten):
+    for url, more in ((UPDATE, {"patch": {"x": 1}}), (DELETE, {})):
+        body = {"filter": {}, "max_affected": 9, "dry_run": True, **more}
+        refused(send(alice, "POST", url, body, Idempotency_Key="é"), 400, "invalid_parameter")
