@@ -13,7 +13,8 @@ from tenancy.answers import Answer
 from tenancy.api.idempotent import Replay
 from tenancy.api.once import Once, confirmed, find_record
 from tenancy.api.requests import actor_of
-from tenancy.catalog import Tenant
+from tenancy.catalog import Tenant, get_tenant
+from tenancy.context import current_tenant
 from tenancy.lifecycle import declare_collection
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.once import Progress
@@ -37,11 +38,10 @@ class TenantViewSet(ViewSet):
         if self.action not in {None, "metadata"}:
             check_served(self.tenant)
 
-    @property
+    @cached_property
     def tenant(self) -> Tenant:
-        """The organization of the credential, at most one TTL old."""
-        tenant: Tenant = self.request.tenant  # type: ignore[attr-defined]
-        return tenant
+        """The organization of the credential, at most one TTL old; looked up once a request."""
+        return get_tenant(current_tenant())
 
 
 class DataViewSet(TenantViewSet):

@@ -5,9 +5,7 @@ class Migration(migrations.Migration):
     dependencies = [("tenancy", "0005_audit_event_once_in_chain")]
 
     operations = [
-        migrations.AddField(
-            "collection", "json_schema", models.TextField(blank=True, default="")
-        ),
+        migrations.AddField("collection", "json_schema", models.TextField(blank=True, default="")),
         migrations.AddField(
             "collection", "schema_digest", models.CharField(blank=True, default="", max_length=64)
         ),

@@ -4,13 +4,14 @@ import os
 import threading
 import warnings
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any
 
 import pymongo
 from django.conf import settings
 from pymongo import MongoClient
+from pymongo.collection import Collection
 from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI
 
@@ -26,6 +27,7 @@ SERVER_SELECTION_TIMEOUT_MS = 2_500
 CONNECT_TIMEOUT_MS = 2_000
 WAIT_QUEUE_TIMEOUT_MS = 1_000
 MAX_POOL_SIZE = 64
+COLLECTIONS_KEPT = 10_000
 SRV_SCHEME = "mongodb+srv://"
 SCHEMES = ("mongodb://", SRV_SCHEME)
 NO_URI = "The URI of the cluster is no MongoDB URI."
@@ -149,6 +151,18 @@ def get_database(address: PlacementAddress) -> Database[Document]:
     return get_client(address.uri).get_database(address.database, codec_options=CODEC_OPTIONS)
 
 
+@lru_cache(maxsize=COLLECTIONS_KEPT)
+def _kept_collection(pid: int, uri: str, database: str, name: str) -> Collection[Document]:
+    """Return a collection; it only holds names and options, and making it is not free."""
+    return get_client(uri).get_database(database, codec_options=CODEC_OPTIONS)[name]
+
+
+def get_physical(address: PlacementAddress, name: str) -> Collection[Document]:
+    """Return a collection of the database that an address names. See `get_database`."""
+    get_guard(address.uri).settle()
+    return _kept_collection(os.getpid(), address.uri, address.database, name)
+
+
 def ping(uri: str) -> None:
     """Raise ClusterUnavailable unless the cluster answers."""
     with driver_errors(writing=False):
@@ -161,3 +175,4 @@ def close_clients() -> None:
         for key in [key for key in _clients if key[0] == os.getpid()]:
             _clients.pop(key).close()
         _guards.clear()
+        _kept_collection.cache_clear()

@@ -13,7 +13,7 @@ from pymongo.read_concern import ReadConcern
 
 from tenancy.exceptions import DocumentNotFound, PayloadTooLarge, TransactionConflict
 from tenancy.mongo.boundary import boundary_of
-from tenancy.mongo.clients import Document, get_client, get_database
+from tenancy.mongo.clients import Document, get_client, get_physical
 from tenancy.mongo.errors import driver_errors
 from tenancy.names import PlacementAddress
 
@@ -48,6 +48,10 @@ class Handle:
         self._confirm_absent = self.confirm_placement = confirm_absent
         self._tell_change = on_change
         self._check = check
+        # The same of fields without their `_id`, that are known to be nothing but JSON.
+        self._check_json: Callable[[Any, Document], None] = getattr(
+            check, "judge_json", lambda document_id, fields: check({"_id": document_id, **fields})
+        )
         self._address = address
         self._boundary = boundary_of(address, logical)
         self._name = address.physical(logical)
@@ -126,7 +130,7 @@ class Handle:
 
     @property
     def _collection(self) -> Collection[Document]:
-        return get_database(self._address)[self._name]
+        return get_physical(self._address, self._name)
 
     def _find_by_id(self, document_id: Any, condition: Document) -> Document:
         return {"_id": self._boundary.stored_id(document_id), **condition}

@@ -31,6 +31,7 @@ from tenancy.mongo.plans import (
 )
 from tenancy.mongo.projected import includes, presented
 from tenancy.mongo.query_errors import BAD_VALUE, query_errors
+from tenancy.mongo.revisions import shown
 from tenancy.mongo.sort_keys import (
     ENTRY,
     INDEX_KEY,
@@ -182,8 +183,10 @@ class PagedCollection(Handle):
             rows = self._find(query, wanted.fields, (("_id", by),), limit, hint)
         except _NotBuilt:
             rows = self._find(query, wanted.fields, (("_id", by),), limit, None)
-        keys = [(self._bare(row)["_id"],) for row in rows]
-        return _page(rows, keys, limit, by)
+        found = [shown(self._bare(row)) for row in rows[:limit]]
+        if len(rows) <= limit:
+            return Page(found, has_more=False)
+        return Page(found, has_more=True, position=Position((found[-1]["_id"],), by))
 
     def _find(
         self, query: Document, projection: Document | None, order: Order, limit: int,

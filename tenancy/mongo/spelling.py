@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from bson.binary import UUID_SUBTYPE, Binary
@@ -37,19 +37,18 @@ Speller = Callable[[Any], Any]
 
 def spell(value: Any) -> Any:
     """What orjson asks for each value that plain JSON does not have: Extended JSON v2."""
-    return _speller(SPELLINGS, value)(value)
+    speller = SPELLINGS.get(type(value)) or _refuse(value)
+    return speller(value)
 
 
 def spell_plainly(value: Any) -> Any:
     """The same for people: a string, or what JSON has for it."""
-    return _speller(PLAIN_SPELLINGS, value)(value)
+    speller = PLAIN_SPELLINGS.get(type(value)) or _refuse(value)
+    return speller(value)
 
 
-def _speller(spellings: Mapping[type, Speller], value: Any) -> Speller:
-    speller = spellings.get(type(value))
-    if speller is None:
-        raise TypeError(f"{type(value).__name__} does not come from BSON")
-    return speller
+def _refuse(value: Any) -> NoReturn:
+    raise TypeError(f"{type(value).__name__} does not come from BSON")
 
 
 # --- NaN and the infinities, of which orjson makes null
