@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -48,6 +49,9 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes says something about the machine, not about the product.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
     config.addinivalue_line("markers", "everywhere: runs once at each place, if it needs MongoDB")
     config.addinivalue_line("markers", "once: cannot depend on the place, whatever its module says")
 
