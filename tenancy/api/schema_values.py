@@ -57,7 +57,7 @@ def _wrapper(name: str, inner: Schema) -> Schema:
 
 FIELD_PATH = text(PATH, maxLength=MAX_CHARACTERS)
 SORT_TEXT = text(f"-?{_SORTED}(,-?{_SORTED}){{0,{SORT_MAX_KEYS - 1}}}")
-_IN, _OUT = _path("_-", _CHOSEN, ","), "-" + _path("_", "", ",")
+_IN, _OUT = _path(r"_\-", _CHOSEN, ","), "-" + _path("_", "", ",")
 FIELDS_TEXT = text(f"({_listed(_IN)}|{_listed(_OUT)})")
 PAIR: Schema = {
     "type": "array",
@@ -93,7 +93,7 @@ FIELDS: Schema = {
     "description": "Fields to answer with, or, each behind a `-`, to leave out.",
     "anyOf": [
         FIELDS_TEXT,
-        {**_CHOICE, "items": text(_path("_-", _CHOSEN))},
+        {**_CHOICE, "items": text(_path(r"_\-", _CHOSEN))},
         {**_CHOICE, "items": text("-" + _path("_", ""))},
     ],
 }
