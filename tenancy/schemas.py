@@ -58,8 +58,22 @@ class CompiledSchema:
 
     def find_errors(self, document: dict[str, Any]) -> list[FieldError]:
         """Return at most `MAX_ERRORS` reasons why a document does not satisfy the schema."""
-        hidden = ("_meta",) if self.sees_id else ("_meta", "_id")
-        fields = {key: value for key, value in document.items() if key not in hidden}
+        fields = document.copy()
+        fields.pop("_meta", None)
+        if not self.sees_id:
+            fields.pop("_id", None)
+        if extended_json.is_json(fields) and self.validator.is_valid(fields):
+            return []
+        return self._explain(fields)
+
+    def satisfies(self, fields: dict[str, Any]) -> bool:
+        """Return whether fields satisfy the schema that are known to be nothing but JSON.
+
+        That they do not may be wrong, where it is about their `_id`: `find_errors` knows.
+        """
+        return not self.sees_id and self.validator.is_valid(fields)
+
+    def _explain(self, fields: dict[str, Any]) -> list[FieldError]:
         text = extended_json.dumps(fields)
         spelled = orjson.loads(text)
         if self.validator.is_valid(spelled):
@@ -148,10 +162,20 @@ class _Check:
         self._schema: CompiledSchema | None = None
         self._is_known = False
 
-    def __call__(self, fields: dict[str, Any]) -> None:
+    def judge_json(self, document_id: Any, fields: dict[str, Any]) -> None:
+        """Judge fields without their `_id` that are known to be nothing but JSON."""
+        schema = self._find_schema()
+        if self._noted is not None or schema is None or not schema.satisfies(fields):
+            self({"_id": document_id, **fields})
+
+    def _find_schema(self) -> CompiledSchema | None:
         if not self._is_known:
             self._schema, self._is_known = self._find(), True
-        errors = self._schema.find_errors(fields) if self._schema else []
+        return self._schema
+
+    def __call__(self, fields: dict[str, Any]) -> None:
+        schema = self._find_schema()
+        errors = schema.find_errors(fields) if schema else []
         if self._noted is not None:
             self._noted.note(fields.get("_id"), errors)
         elif errors:

@@ -1,7 +1,9 @@
 """Many documents changed by one request."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
+from operator import itemgetter
 from typing import IO, Any
 
 from drf_spectacular.utils import extend_schema
@@ -152,8 +154,10 @@ class BulkViewSet(DataViewSet):
         """Return the result of one operation, as the answer has it."""
         item: dict[str, Any] = {"index": number, "op": outcome.op}
         if outcome.error is None:
-            item |= {"status": STATUS[outcome.effect], "id": format_id(outcome.document_id)}
-            return item if outcome.revision is None else item | {"rev": outcome.revision}
+            item["status"], item["id"] = STATUS[outcome.effect], format_id(outcome.document_id)
+            if outcome.revision is not None:
+                item["rev"] = outcome.revision
+            return item
         handler, context = self.get_exception_handler(), self.get_exception_handler_context()
         problem = handler(outcome.error, context).data
         errors = [vars(each) for each in located(number, order.changes[number], outcome.error)]
@@ -166,11 +170,10 @@ class BulkViewSet(DataViewSet):
 
 def _answer(items: Iterable[dict[str, Any]]) -> Response:
     """Return 200, or 207 if some of the operations failed."""
-    results = sorted(items, key=lambda item: int(item["index"]))
-    counts = dict.fromkeys((*STATUS, "failed"), 0)
-    names = {status: effect for effect, status in STATUS.items()}
-    for item in results:
-        counts[names.get(item["status"], "failed")] += 1
+    results = sorted(items, key=itemgetter("index"))
+    seen = Counter(map(itemgetter("status"), results))
+    counts = {effect: seen[status] for effect, status in STATUS.items()}
+    counts["failed"] = len(results) - sum(counts.values())
     answer = Response({"results": results, "counts": counts})
     if counts["failed"]:
         answer.status_code = 207

@@ -1,7 +1,6 @@
 """Many operations on the documents of a collection, one after another or all or nothing."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -20,8 +19,8 @@ from tenancy.mongo.bulk_plan import Change, Held, Outcome, Plan, created, failur
 from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import driver_errors, refused_writes
 from tenancy.mongo.once import RecordTaken
-from tenancy.mongo.revisions import bytes_of_meta, first_meta, meta_of
-from tenancy.mongo.writing import BEFORE, WRITE_PROBLEMS, WritableCollection
+from tenancy.mongo.revisions import first_meta, meta_of
+from tenancy.mongo.writing import BEFORE, WRITE_PROBLEMS, WritableCollection, elements_of
 
 BULK_MAX_OPERATIONS = 1_000
 # So many documents are read and written by one command; patches have them in memory whole.
@@ -87,15 +86,14 @@ class BulkWriting(WritableCollection):
 
     def _insert_run(self, run: Numbered, note: Note) -> None:
         """Insert by one command, outside of a transaction."""
-        meta = first_meta(self._by)
-        meta_bytes = bytes_of_meta({"_meta": meta})
+        meta = elements_of({"_meta": first_meta(self._by)})
         outcomes: dict[int, Outcome] = {}
         made: list[tuple[int, Change, Any, int]] = []
         for number, change in run:
             try:
                 if change.error is not None:
                     raise change.error
-                made.append((number, change, *self._ready(change.fields, meta, meta_bytes)))
+                made.append((number, change, *self._ready_to_insert(change, meta)))
             except WRITE_PROBLEMS as error:
                 outcomes[number] = failure(change, error)
         try:
@@ -104,6 +102,11 @@ class BulkWriting(WritableCollection):
             self._in_segments(run, note)  # where each is asked for itself
             return
         self._insert_ready(made, outcomes, note)
+
+    def _ready_to_insert(self, change: Change, meta: bytes) -> tuple[Any, int]:
+        if change.encoded is None:
+            return self._ready(change.fields, meta)
+        return self._ready_encoded(change.document_id, change.fields, change.encoded, meta)
 
     def _insert_ready(
         self, made: list[tuple[int, Change, Any, int]], outcomes: dict[int, Outcome], note: Note
@@ -137,7 +140,7 @@ class BulkWriting(WritableCollection):
                 self.in_transaction(partial(self._do_segment, segment, note))
             except _Refused as refused:
                 number, change = segment[refused.position]
-                todo[refused.position] = number, replace(change, error=refused.error)
+                todo[refused.position] = number, change._replace(error=refused.error)
                 length = refused.position + 1
             except TransactionConflict as error:
                 if length == 1 or isinstance(error, RecordTaken):

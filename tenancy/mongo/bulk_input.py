@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from bson import ObjectId
-
 from tenancy.exceptions import InvalidId, InvalidInput
 from tenancy.mongo.bulk_plan import Change, Op
 from tenancy.mongo.document_rules import (
@@ -12,7 +10,9 @@ from tenancy.mongo.document_rules import (
     decode_value,
     is_id,
     parse_id,
+    read_document,
 )
+from tenancy.mongo.new_ids import new_id
 from tenancy.mongo.writing import with_id
 
 
@@ -41,14 +41,27 @@ def make_change(
     """
     is_apart = document_id is not None
     try:
+        if op == "insert" and not is_apart:
+            return _make_insert(content, max_bytes)
         fields = _decode(op, content, max_bytes)
         if document_id is None:
-            document_id = fields["_id"] if "_id" in fields else ObjectId()
+            document_id = fields["_id"] if "_id" in fields else new_id()
         if op != "delete":
             fields = with_id(document_id, fields)
     except InvalidInput as error:
         return Change(op, document_id, {}, if_rev, error, is_apart)
     return Change(op, document_id, fields, if_rev, None, is_apart)
+
+
+def _make_insert(content: Any, max_bytes: int) -> Change:
+    """Return an insert under the `_id` in the document, or a new one: most operations are that."""
+    fields, encoded = read_document(content, max_bytes=max_bytes)
+    if "_id" in fields:
+        return Change("insert", fields["_id"], with_id(fields["_id"], fields))
+    if fields is content:
+        return Change("insert", new_id(), fields, encoded=encoded)
+    document_id = new_id()
+    return Change("insert", document_id, with_id(document_id, fields))
 
 
 def _decode(op: Op, content: Any, max_bytes: int) -> dict[str, Any]:

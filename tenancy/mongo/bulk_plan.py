@@ -6,7 +6,7 @@ one write serve for many. The rules are those of the single calls, and a test ho
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tenancy.exceptions import (
     AlreadyExists,
@@ -19,27 +19,27 @@ from tenancy.mongo.clients import Document
 from tenancy.mongo.merge_patch import apply_merge_patch
 from tenancy.mongo.revisions import (
     FIRST_REVISION,
-    bytes_of_meta,
     first_meta,
     next_meta,
     revision_of,
 )
-from tenancy.mongo.writing import WRITE_PROBLEMS
+from tenancy.mongo.writing import WRITE_PROBLEMS, elements_of, with_id
 
 Op = Literal["insert", "replace", "upsert", "patch", "delete"]
 Effect = Literal["created", "changed", "deleted", "failed"]
-Ready = Callable[[Document, Document, int], tuple[Any, int]]
+Ready = Callable[[Document, bytes], tuple[Any, int]]
 LOCATED_MAX_ERRORS = 10
 Room = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One operation of a bulk.
 
     `fields` is a document or a patch, its `_id` first; {} to delete. `if_rev` is the revision that
     the document must be at. `error` is what is known to be wrong with it: then it is not done.
     `is_id_apart` says that the id was not given in the document.
+    `encoded` is, if an insert has nothing but JSON's own types and no `_id`, its BSON: then
+    `fields` is what was sent, without an `_id`.
     """
 
     op: Op
@@ -48,10 +48,16 @@ class Change:
     if_rev: int | None = None
     error: TenancyError | None = None
     is_id_apart: bool = False
+    encoded: bytes | None = None
+
+    def whole(self) -> "Change":
+        """Return the same with its `_id` among the fields."""
+        if self.encoded is None:
+            return self
+        return self._replace(fields=with_id(self.document_id, self.fields), encoded=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of an operation; `revision` is that of a document which is there now."""
 
     op: Op
@@ -119,7 +125,7 @@ class Plan:
         if change.error is not None:
             return failure(change, change.error)
         try:
-            return self._acts[change.op](change)
+            return self._acts[change.op](change.whole())
         except WRITE_PROBLEMS as error:
             return failure(change, error)
 
@@ -170,7 +176,7 @@ class Plan:
     def _make(self, fields: Document, old: Held | None) -> tuple[Any, Held]:
         """Return a document in the place of `old` as it is sent, and what it is then."""
         meta = next_meta({"_meta": old.meta}, self._by) if old else first_meta(self._by)
-        raw, size = self._ready(fields, meta, bytes_of_meta({"_meta": meta}))
+        raw, size = self._ready(fields, elements_of({"_meta": meta}))
         return raw, Held(meta, size, fields)
 
     def _put(self, change: Change, made: tuple[Any, Held]) -> Outcome:

@@ -66,25 +66,26 @@ def decode_document(value: Any, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> dict[
     sent back. Raises InvalidDocument with a pointer, TypeNotAllowed for a type clients may not
     write, and PayloadTooLarge for more than `max_bytes` of BSON.
     """
+    return read_document(value, max_bytes=max_bytes)[0]
+
+
+def read_document(value: Any, *, max_bytes: int) -> tuple[dict[str, Any], bytes]:
+    """The same, and its BSON, which is made for its size anyway.
+
+    The document is `value` itself if that is nothing but what JSON has types for.
+    """
     return _decode_top(value, "document", max_bytes)
 
 
 def decode_patch(value: Any, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> dict[str, Any]:
     """An RFC 7396 merge patch under the rules of a document; a None in it means "remove"."""
-    return _decode_top(value, "patch", max_bytes)
+    return _decode_top(value, "patch", max_bytes)[0]
 
 
-def _decode_top(value: Any, noun: str, max_bytes: int) -> dict[str, Any]:
+def _decode_top(value: Any, noun: str, max_bytes: int) -> tuple[dict[str, Any], bytes]:
     if not isinstance(value, dict):
         raise refusal(None, f"The {noun} must be a JSON object.")
-    reserved = [key for key in value if key[:1] in RESERVED]
-    if reserved:
-        _refuse_type(value, None)
-    for key in reserved:
-        if key not in ("_id", METADATA):
-            raise refusal((None, key), f"The name {shown(key)} is reserved.")
-    fields = dict(value)
-    fields.pop(METADATA, None)
+    fields = _without_reserved(value) if _may_be_reserved(value) else value
     try:
         document = quick_document(fields, MAX_DEPTH)
     except Doubtful:
@@ -95,8 +96,24 @@ def _decode_top(value: Any, noun: str, max_bytes: int) -> dict[str, Any]:
             f"An _id is an ObjectId, a string of 1 to {MAX_ID_BYTES} bytes without NUL,"
             " an integer or a UUID.",
         )
-    _check_size(document, noun, max_bytes)
-    return document
+    return document, _encode(document, noun, max_bytes)
+
+
+def _may_be_reserved(value: dict[str, Any]) -> bool:
+    """Return whether a name may begin as the reserved ones do: one look at all of them."""
+    names = "\0" + "\0".join(value)
+    return "\0_" in names or "\0$" in names
+
+
+def _without_reserved(value: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields without `_meta`. Raises InvalidDocument and TypeNotAllowed."""
+    reserved = [key for key in value if key[:1] in RESERVED]
+    if reserved:
+        _refuse_type(value, None)
+    for key in reserved:
+        if key not in ("_id", METADATA):
+            raise refusal((None, key), f"The name {shown(key)} is reserved.")
+    return {key: item for key, item in value.items() if key != METADATA}
 
 
 def decode_value(value: Any, path: Path) -> Any:
@@ -158,15 +175,16 @@ def _check_depth(path: Path, depth: int) -> None:
         raise refusal(path, f"Objects and arrays nest at most {MAX_DEPTH} levels deep.")
 
 
-def _check_size(document: dict[str, Any], noun: str, max_bytes: int) -> None:
+def _encode(document: dict[str, Any], noun: str, max_bytes: int) -> bytes:
     try:
-        size = len(bson.encode(document, codec_options=CODEC_OPTIONS))
+        encoded = bson.encode(document, codec_options=CODEC_OPTIONS)
     except (BSONError, OverflowError, UnicodeError) as exc:
         # Only values that did not come through `loads` get here.
         raise InvalidDocument(errors=[FieldError("", "invalid_document", "Not BSON.")]) from exc
-    if size > max_bytes:
+    if (size := len(encoded)) > max_bytes:
         message = f"The {noun} is {size} bytes of BSON; at most {max_bytes} are accepted."
         raise PayloadTooLarge(message, errors=[FieldError("", "payload_too_large", message)])
+    return encoded
 
 
 # --- ids
@@ -218,6 +236,8 @@ def _read_id(prefix: str, rest: str) -> DocumentId:
 
 def format_id(value: DocumentId) -> str:
     """The path segment, not yet percent-encoded, that `parse_id` turns back into `value`."""
+    if isinstance(value, ObjectId):
+        return str(value)
     if isinstance(value, Binary):
         return f"uuid:{UUID(bytes=bytes(value))}"
     if isinstance(value, int):

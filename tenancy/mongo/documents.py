@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from bson import ObjectId, encode
+from bson import encode
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
@@ -25,6 +25,7 @@ from tenancy.mongo.errors import driver_errors, duplicate_fields, has_taken_id
 from tenancy.mongo.importing import ImportWriting
 from tenancy.mongo.many import ManyWriting
 from tenancy.mongo.merge_patch import apply_merge_patch
+from tenancy.mongo.new_ids import new_id
 from tenancy.mongo.reading import PAGE_MAX_DOCUMENTS, START, Page
 from tenancy.mongo.revisions import (
     FIRST_REVISION,
@@ -40,7 +41,7 @@ from tenancy.mongo.revisions import (
     revision_of,
     shown,
 )
-from tenancy.mongo.writing import BEFORE, with_id
+from tenancy.mongo.writing import BEFORE, elements_of, with_id
 
 __all__ = ["PAGE_MAX_DOCUMENTS", "START", "Page", "TenantCollection"]
 
@@ -65,11 +66,9 @@ class TenantCollection(BulkWriting, ManyWriting, ImportWriting):
 
     def insert_many(self, batch: Iterable[Document]) -> int:
         """Store new documents and return how many; one whose `_id` is taken is left as it is."""
-        meta = first_meta(self._by)
-        meta_bytes = bytes_of_meta({"_meta": meta})
+        meta = elements_of({"_meta": first_meta(self._by)})
         made = [
-            self._ready({"_id": fields.get("_id", ObjectId()), **fields}, meta, meta_bytes)
-            for fields in batch
+            self._ready({"_id": fields.get("_id", new_id()), **fields}, meta) for fields in batch
         ]
         refused = self._insert_unordered([document for document, _ in made])
         stored = [size for position, (_, size) in enumerate(made) if position not in refused]
@@ -147,7 +146,7 @@ class TenantCollection(BulkWriting, ManyWriting, ImportWriting):
         self._on_change(-1, -self._size_before(before))
 
     def _new_document(self, fields: Document) -> tuple[Document, int]:
-        document = {"_id": fields.get("_id", ObjectId()), **fields}
+        document = {"_id": fields.get("_id", new_id()), **fields}
         size = self._check_size(document)
         self._check(document)
         return {**self._stored(document), "_meta": first_meta(self._by)}, size

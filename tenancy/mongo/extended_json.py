@@ -28,6 +28,7 @@ __all__ = [
     "dumps",
     "dumps_lines",
     "format_id",
+    "is_json",
     "loads",
     "parse_id",
 ]
@@ -47,6 +48,18 @@ def dumps(value: Any, *, plain: bool = False) -> bytes:
     the infinities as null, so an output with a null in it is looked at again.
     """
     return _dumps(value, plain, JSON_OPTIONS)
+
+
+def is_json(value: Any) -> bool:
+    """Return whether JSON spells a value as it is: no type is in it, and no number, that it lacks.
+
+    That is when `dumps` needs to ask nobody, so that its text would be read as the same again.
+    """
+    try:
+        text = orjson.dumps(value, option=JSON_OPTIONS)
+    except TypeError:  # orjson's JSONEncodeError
+        return False
+    return b"null" not in text or not has_non_finite(value)
 
 
 def dumps_lines(documents: Iterable[Any], *, plain: bool = False) -> bytes:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bson import ObjectId
 from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
@@ -16,8 +15,9 @@ from tenancy.exceptions import (
 )
 from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import driver_errors, has_taken_id, refused_writes
-from tenancy.mongo.revisions import bytes_of_meta, first_meta, next_meta
-from tenancy.mongo.writing import BEFORE, WritableCollection
+from tenancy.mongo.new_ids import new_id
+from tenancy.mongo.revisions import first_meta, next_meta
+from tenancy.mongo.writing import BEFORE, WritableCollection, elements_of
 
 TAKEN = "A document with this _id exists already."
 # What is wrong with one document.
@@ -56,7 +56,7 @@ class ImportWriting(WritableCollection):
         outcome. With `dry_run` nothing is written. Raises DocumentRefused when MongoDB does not
         take one, as for a unique index, and PlanLimitReached when there is no room for all.
         """
-        known = [{"_id": fields.get("_id", ObjectId()), **fields} for fields in batch]
+        known = [{"_id": fields.get("_id", new_id()), **fields} for fields in batch]
         before = self._find_before([fields["_id"] for fields in known])
         outcomes, ready, grown = list[Outcome](), dict[int, Any](), 0
         for position, fields in enumerate(known):
@@ -88,7 +88,7 @@ class ImportWriting(WritableCollection):
 
     def _ready_to_import(self, fields: Document, old: Document | None) -> tuple[Any, int]:
         meta = first_meta(self._by) if old is None else next_meta(old, self._by)
-        return self._ready(fields, meta, bytes_of_meta({"_meta": meta}))
+        return self._ready(fields, elements_of({"_meta": meta}))
 
     def _write_batch(
         self,

@@ -25,8 +25,8 @@ from tenancy.mongo.document_rules import format_id, is_id
 from tenancy.mongo.errors import driver_errors, refused_writes
 from tenancy.mongo.extended_types import CODEC_OPTIONS
 from tenancy.mongo.merge_patch import apply_merge_patch
-from tenancy.mongo.revisions import bytes_of_meta, next_meta
-from tenancy.mongo.writing import BEFORE, WRITE_PROBLEMS, WritableCollection
+from tenancy.mongo.revisions import next_meta
+from tenancy.mongo.writing import BEFORE, WRITE_PROBLEMS, WritableCollection, elements_of
 
 T = TypeVar("T")
 MANY_MAX_AFFECTED = 10_000
@@ -167,7 +167,7 @@ class ManyWriting(WritableCollection):
             return None
         meta = next_meta(current, self._by)
         try:
-            raw, size = self._ready(after, meta, bytes_of_meta({"_meta": meta}))
+            raw, size = self._ready(after, elements_of({"_meta": meta}))
         except WRITE_PROBLEMS as error:
             raise _of_document(error, current["_id"]) from error
         return raw, size - len(old)

@@ -4,6 +4,7 @@ Most of a document is stored as it was parsed. So this looks at each value once,
 copies only what changes, and gives up at the first doubt.
 """
 
+from operator import is_
 from typing import Any
 
 from bson.int64 import Int64
@@ -22,7 +23,8 @@ class Doubtful(Exception):
 def quick_document(value: dict[str, Any], levels: int) -> dict[str, Any]:
     """The document or embedded document that `value` spells, of at most so many levels.
 
-    Raw values are left as they are. Raises Doubtful for whatever may be against the rules.
+    Raw values are left as they are, and given back if nothing in them is to be changed. Raises
+    Doubtful for whatever may be against the rules.
     """
     if not levels:
         raise Doubtful
@@ -72,4 +74,5 @@ def _quick_list(value: list[Any], levels: int) -> list[Any]:
         raise Doubtful
     if SAME.issuperset(map(type, value)):
         return value
-    return [_quick_value(item, levels - 1) for item in value]
+    decoded = [_quick_value(item, levels - 1) for item in value]
+    return value if all(map(is_, decoded, value)) else decoded

@@ -1,9 +1,10 @@
 """What every way of writing shares: how a document is made ready, and what refuses it."""
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import Any
 
-from bson import encode
+from bson import ObjectId, encode
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError
 
@@ -29,6 +30,11 @@ WRITE_PROBLEMS = (InvalidInput, NotFound, Conflict, PlanLimitReached)
 BEFORE = {"_meta": 1, "size": {"$bsonSize": "$$ROOT"}}
 
 
+# The length of a document in front of its elements, and the NUL behind them.
+EMPTY_BYTES = 5
+_LENGTH = Struct("<i")
+
+
 class WritableCollection(ReadableCollection):
     """The ground on which the writing halves of a TenantCollection stand."""
 
@@ -41,19 +47,33 @@ class WritableCollection(ReadableCollection):
             return 0
         return int(before["size"]) - bytes_of_meta(before) - self._boundary.id_extra_bytes
 
-    def _ready(self, fields: Document, meta: Document, meta_bytes: int) -> tuple[Any, int]:
+    def _ready(self, fields: Document, meta: bytes) -> tuple[Any, int]:
         """Return a document as it is sent, encoded once, and the size of its fields.
 
-        Raises PayloadTooLarge, and what `check` raises.
+        `meta` is the element `_meta`. Raises PayloadTooLarge, and what `check` raises.
         """
-        raw = encode({**self._stored(fields), "_meta": meta}, codec_options=CODEC_OPTIONS)
-        size = len(raw) - meta_bytes - self._boundary.id_extra_bytes
+        elements = elements_of(self._stored(fields))
+        size = self._bounded_size(len(elements))
+        self._check(fields)
+        return _document_of(elements + meta), size
+
+    def _ready_encoded(
+        self, document_id: Any, fields: Document, encoded: bytes, meta: bytes
+    ) -> tuple[Any, int]:
+        """The same for fields without an `_id`, all JSON, whose BSON is known."""
+        elements = _id_element(self._boundary.stored_id(document_id)) + encoded[_LENGTH.size : -1]
+        size = self._bounded_size(len(elements))
+        self._check_json(document_id, fields)
+        return _document_of(elements + meta), size
+
+    def _bounded_size(self, stored_bytes: int) -> int:
+        """Return the size of the fields, or refuse them."""
+        size = stored_bytes + EMPTY_BYTES - self._boundary.id_extra_bytes
         if size > self._max_bytes:
             raise PayloadTooLarge(
                 f"The document has {size:,} bytes; {self._max_bytes:,} are allowed."
             )
-        self._check(fields)
-        return RawBSONDocument(raw), size
+        return size
 
     def _insert_unordered(self, documents: Sequence[Any]) -> dict[int, TenancyError]:
         """Insert what is ready; return which were refused, by position, and why.
@@ -72,11 +92,28 @@ class WritableCollection(ReadableCollection):
         return {}
 
 
+def elements_of(document: Document) -> bytes:
+    """Return the BSON of a document's fields, one after another, as they stand inside of it."""
+    return encode(document, codec_options=CODEC_OPTIONS)[_LENGTH.size : -1]
+
+
+def _document_of(elements: bytes) -> RawBSONDocument:
+    return RawBSONDocument(_LENGTH.pack(len(elements) + EMPTY_BYTES) + elements + b"\0")
+
+
+def _id_element(stored_id: Any) -> bytes:
+    if type(stored_id) is ObjectId:  # nearly always; the layout: https://bsonspec.org/spec.html
+        return b"\x07_id\0" + stored_id.binary
+    return elements_of({"_id": stored_id})
+
+
 def with_id(document_id: Any, fields: Document) -> Document:
     """Return the fields with the id of the path first. Raises ValidationFailed if they differ."""
     if "_id" in fields and not _same_id(fields["_id"], document_id):
         message = "The _id in the body is not the one in the path. An _id never changes."
         raise ValidationFailed(message, errors=[FieldError("/_id", "id_mismatch", message)])
+    if "_id" not in fields:
+        return {"_id": document_id, **fields}
     return {"_id": document_id, **{key: fields[key] for key in fields if key != "_id"}}
 
 
