@@ -81,7 +81,7 @@ _EXAMINED = {
     "next": None,
     "violations": [
         {
-            "_id": {"$oid": "65b9c1f0a1b2c3d4e5f60718"},
+            "_id": 7,
             "pointer": "/total",
             "code": "minimum",
             "message": "The value is less than the minimum of 0",
