@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from tenancy.exceptions import FieldError, InvalidId, InvalidInput, ValidationFailed
 from tenancy.mongo.bulk import BULK_MAX_OPERATIONS
-from tenancy.mongo.bulk_input import make_change, read_id
+from tenancy.mongo.bulk_input import make_change, make_insert, read_id
 from tenancy.mongo.bulk_plan import Change, Op
 from tenancy.mongo.document_rules import decode_patch
 from tenancy.mongo.filters import compile_filter
@@ -81,6 +81,8 @@ def read_bulk(body: Any, *, max_bytes: int) -> BulkOrder:
 
 
 def _change(operation: dict[str, Any], document_id: Any, max_bytes: int) -> Change:
+    if operation["op"] == "insert" and document_id is None:
+        return make_insert(operation["document"], max_bytes)
     content = operation.get("patch" if operation["op"] == "patch" else "document")
     op, if_rev = cast(Op, operation["op"]), operation.get("if_rev")
     return make_change(op, document_id, content, if_rev=if_rev, max_bytes=max_bytes)

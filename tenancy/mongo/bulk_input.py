@@ -41,8 +41,6 @@ def make_change(
     """
     is_apart = document_id is not None
     try:
-        if op == "insert" and not is_apart:
-            return _make_insert(content, max_bytes)
         fields = _decode(op, content, max_bytes)
         if document_id is None:
             document_id = fields["_id"] if "_id" in fields else new_id()
@@ -53,9 +51,12 @@ def make_change(
     return Change(op, document_id, fields, if_rev, None, is_apart)
 
 
-def _make_insert(content: Any, max_bytes: int) -> Change:
+def make_insert(content: Any, max_bytes: int) -> Change:
     """Return an insert under the `_id` in the document, or a new one: most operations are that."""
-    fields, encoded = read_document(content, max_bytes=max_bytes)
+    try:
+        fields, encoded = read_document(content, max_bytes=max_bytes)
+    except InvalidInput as error:
+        return Change("insert", None, {}, None, error)
     if "_id" in fields:
         return Change("insert", fields["_id"], with_id(fields["_id"], fields))
     if fields is content:

@@ -34,7 +34,7 @@ def quick_document(value: dict[str, Any], levels: int) -> dict[str, Any]:
         if not key.isidentifier() and (not key or key[0] == "$" or "." in key or "\0" in key):
             raise Doubtful
         kind = type(item)
-        if kind in SAME or (kind is int and INT32_MIN <= item <= INT32_MAX):
+        if kind is str or kind in SAME or (kind is int and INT32_MIN <= item <= INT32_MAX):
             continue
         decoded = _quick_value(item, levels - 1)
         if decoded is not item:

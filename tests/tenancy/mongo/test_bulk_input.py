@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenancy.exceptions import PayloadTooLarge, SchemaViolation, TenancyError
-from tenancy.mongo.bulk_input import make_change
+from tenancy.mongo.bulk_input import make_change, make_insert
 from tenancy.mongo.document_rules import decode_document
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.writing import elements_of, with_id
@@ -46,8 +46,10 @@ def outcome(act):
 )
 def test_an_insert_is_sent_sized_and_judged_as_any_document(raw, schema, kind, warns):
     quick, careful = [Violations() if warns else None for _ in range(2)]
-    change = make_change("insert", None, raw, if_rev=None, max_bytes=10_000)
+    change = make_insert(raw, 10_000)
     if change.error is not None:
+        same = make_change("insert", None, raw, if_rev=None, max_bytes=10_000)
+        assert same._replace(error=None) == change._replace(error=None)
         assert outcome(lambda: decode_document(raw))[0] is type(change.error)
         return
     compiled = CompiledSchema.of(schema)
@@ -66,12 +68,12 @@ def test_an_insert_is_sent_sized_and_judged_as_any_document(raw, schema, kind, w
 def test_a_plain_document_is_neither_copied_nor_encoded_twice():
     raw = {"a": 1, "b": [None, {"c": [1.5, "x"]}], "d": {"e": []}}
 
-    change = make_change("insert", None, raw, if_rev=None, max_bytes=10_000)
+    change = make_insert(raw, 10_000)
 
     assert change.fields is raw
     assert elements_of(raw) in change.encoded
     for own in ({**raw, "_id": 5}, {**raw, "n": 2**40}, {"at": {"$date": "2026-01-31T09:30:00Z"}}):
-        change = make_change("insert", None, own, if_rev=None, max_bytes=10_000)
+        change = make_insert(own, 10_000)
         assert change.encoded is None
         assert next(iter(change.fields)) == "_id"
 
@@ -81,6 +83,6 @@ def test_what_is_too_large_or_against_the_schema_is_refused_on_the_quick_way_too
     documents = collection("collection", _Check(lambda: compiled, None))
 
     for raw, error in (({"b": 1}, SchemaViolation), ({"a": "x" * 500}, PayloadTooLarge)):
-        change = make_change("insert", None, raw, if_rev=None, max_bytes=10_000)
+        change = make_insert(raw, 10_000)
         assert change.encoded is not None
         assert outcome(lambda change=change: documents._ready_to_insert(change, META))[0] is error
