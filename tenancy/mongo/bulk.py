@@ -123,7 +123,8 @@ class BulkWriting(WritableCollection):
                 outcomes[number] = failure(change, error)
             else:
                 not_now = not_now or error
-        note(dict(sorted(outcomes.items())))
+        is_sorted = len(outcomes) == len(made)  # nothing was refused before these
+        note(outcomes if is_sorted else dict(sorted(outcomes.items())))
         if not_now is not None:
             raise not_now
 
