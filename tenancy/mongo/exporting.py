@@ -6,13 +6,13 @@ each can have its own deadline: the time limit of a cursor would count for all o
 
 from typing import Any
 
-from bson import MinKey, decode_all
+from bson import MinKey
 
 from tenancy.exceptions import StalePlacement
 from tenancy.mongo.boundary import boundary_of
 from tenancy.mongo.clients import Document, get_client, get_database
 from tenancy.mongo.errors import driver_errors
-from tenancy.mongo.extended_types import CODEC_OPTIONS
+from tenancy.mongo.raw_batches import FiniteList, decode_batch, joined
 from tenancy.mongo.raw_documents import key_of_id
 from tenancy.mongo.revisions import shown
 from tenancy.names import PlacementAddress
@@ -64,7 +64,7 @@ class Snapshot:
             return []
         self._start = rows[-1]["_id"]
         self._fitting = max(1, min(BATCH_DOCUMENTS, BATCH_BYTES * len(rows) // max(1, size)))
-        return [self._shown(row) for row in rows]
+        return type(rows)(self._shown(row) for row in rows)
 
     def _drop_known(self, rows: list[Document]) -> None:
         """Take the last document of before off."""
@@ -88,10 +88,11 @@ class Snapshot:
         cursor = cursor.min([("_id", self._start)]).hint([("_id", 1)])
         if self._boundary.end is not None:
             cursor = cursor.max([("_id", self._boundary.end)])
-        rows, size = list[Document](), 0
+        rows: list[Document] = FiniteList()
+        size = 0
         with cursor:
             for batch in cursor:
-                rows += decode_all(batch, CODEC_OPTIONS)
+                rows = joined(rows, decode_batch(batch))
                 size += len(batch)
                 if len(rows) > self._is_begun:  # if they did not come all at once, they are large
                     break

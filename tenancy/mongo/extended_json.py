@@ -17,6 +17,7 @@ from tenancy.mongo.document_rules import (
     parse_id,
 )
 from tenancy.mongo.extended_types import CODEC_OPTIONS
+from tenancy.mongo.raw_batches import FiniteList
 from tenancy.mongo.raw_json import loads
 from tenancy.mongo.spelling import has_non_finite, spell, spell_non_finite, spell_plainly
 
@@ -64,6 +65,9 @@ def is_json(value: Any) -> bool:
 
 def dumps_lines(documents: Iterable[Any], *, plain: bool = False) -> bytes:
     """The same for many, each on a line of its own."""
+    if isinstance(documents, FiniteList):
+        default = spell_plainly if plain else spell
+        return b"".join([orjson.dumps(each, default, LINE_OPTIONS) for each in documents])
     return b"".join([_dumps(document, plain, LINE_OPTIONS) for document in documents])
 
 

@@ -26,6 +26,7 @@ from bson.timestamp import Timestamp
 from orjson import Fragment
 
 from tenancy.mongo.extended_types import EPOCH, FIRST_MS, LAST_MS, MILLISECOND
+from tenancy.mongo.raw_batches import FiniteList
 
 EXACT_IN_JAVASCRIPT = 2**53 - 1
 # The two dates of `_meta` are often one, and so are those of what was stored together.
@@ -55,7 +56,7 @@ def _refuse(value: Any) -> NoReturn:
 
 
 def has_non_finite(value: Any) -> bool:
-    """Return whether a NaN or an infinity is in a value, at any depth."""
+    """Return whether a NaN or an infinity is in a value, at any depth; a FiniteList has none."""
     kind = type(value)
     if kind is float:
         return not math.isfinite(value)
@@ -156,6 +157,7 @@ def _spell_regex(value: Regex[Any]) -> dict[str, Any]:
 
 
 SPELLINGS: Mapping[type, Speller] = {
+    FiniteList: list,
     datetime: _spell_datetime,
     ObjectId: _spell_object_id,
     Int64: _spell_int64,
@@ -195,6 +197,7 @@ def _plain_binary(value: bytes) -> str:
 
 
 PLAIN_SPELLINGS: Mapping[type, Speller] = {
+    FiniteList: list,
     datetime: _iso,
     ObjectId: str,
     Int64: _plain_int64,
