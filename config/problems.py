@@ -157,7 +157,7 @@ def _headers(body: dict[str, Any], error: Exception | None) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, drf.Throttled):
         headers["Retry-After"] = str(max(1, ceil(vars(error)["wait"] or 0)))
-    if body["status"] == 412 and "current" in body:
+    if body["status"] == 412 and body.get("current"):
         headers["ETag"] = body["current"]
     return headers
 

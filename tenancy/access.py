@@ -19,6 +19,7 @@ from tenancy.clock import seconds
 from tenancy.exceptions import (
     CollectionNotFound,
     DocumentNotFound,
+    NothingToMatch,
     OrganizationDeleted,
     OrganizationSuspended,
     Overslept,
@@ -111,7 +112,7 @@ def with_collection(
             continue
         except StalePlacement:
             continue
-        except (DocumentNotFound, CollectionNotFound):
+        except (DocumentNotFound, NothingToMatch, CollectionNotFound):
             if is_current(tenant):
                 raise
             continue

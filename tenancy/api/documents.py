@@ -12,7 +12,9 @@ from tenancy.api import schema_queries
 from tenancy.api.json import JsonParser, MergePatchParser
 from tenancy.api.lists import ask_of_parameters, link_to, page_for
 from tenancy.api.requests import (
+    ONE_CONDITION,
     check_parameters,
+    condition_of_change,
     creates_only,
     has_current,
     if_match,
@@ -101,7 +103,7 @@ class DocumentViewSet(DataViewSet):
         fields = decode_document(json_body(request), max_bytes=self.tenant.max_document_bytes)
         if creates_only(request):
             if condition is not None:
-                raise InvalidParameter("If-Match and If-None-Match cannot both hold.")
+                raise InvalidParameter(ONE_CONDITION)
             return self.write(
                 collection,
                 lambda documents: documents.create(wanted, fields),
@@ -120,7 +122,7 @@ class DocumentViewSet(DataViewSet):
     def partial_update(self, request: Request, collection: str, document_id: str) -> Response:
         """Change a document by a merge patch."""
         check_parameters(request, "types")
-        wanted, condition = _wanted_id(request, document_id), if_match(request)
+        wanted, condition = _wanted_id(request, document_id), condition_of_change(request)
         patch = decode_patch(json_body(request))
         return self.write(
             collection,
@@ -133,7 +135,7 @@ class DocumentViewSet(DataViewSet):
     def destroy(self, request: Request, collection: str, document_id: str) -> Response:
         """Delete a document."""
         check_parameters(request)
-        wanted, condition = _wanted_id(request, document_id), if_match(request)
+        wanted, condition = _wanted_id(request, document_id), condition_of_change(request)
         return self.write(
             collection,
             lambda documents: documents.delete(wanted, if_match=condition),

@@ -20,6 +20,7 @@ from tenancy.wording import nearest, shorten
 
 TYPES = ("lossless", "plain")
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
+ONE_CONDITION = "Send If-Match or If-None-Match, not both."
 _REVISION = re.compile(r"r([0-9]{1,18})")
 
 
@@ -108,11 +109,27 @@ def if_match(request: Request) -> IfMatch | None:
     return IfMatch(frozenset(_revisions(header, "If-Match", weak=False)))
 
 
+def condition_of_change(request: Request) -> IfMatch | None:
+    """Return what `If-Match` or `If-None-Match` say of a document that is there, or None.
+
+    Raises InvalidParameter, also for both of them.
+    """
+    condition, header = if_match(request), request.headers.get("If-None-Match")
+    if header is None:
+        return condition
+    if condition is not None:
+        raise InvalidParameter(ONE_CONDITION)
+    if header.strip() == "*":
+        return IfMatch(None, is_negated=True)
+    named = frozenset(_revisions(header, "If-None-Match", weak=True))
+    return IfMatch(named, is_negated=True)
+
+
 def creates_only(request: Request) -> bool:
     """Return whether `If-None-Match: *` asks for a new document. Raises for any other value."""
     header = request.headers.get("If-None-Match")
     if header is not None and header.strip() != "*":
-        raise InvalidParameter("If-None-Match of a write can only be “*”.")
+        raise InvalidParameter("If-None-Match of a PUT can only be “*”.")
     return header is not None
 
 

@@ -67,6 +67,15 @@ class PreconditionFailed(Conflict):
     default_detail = "The document is at another revision."
 
 
+class NothingToMatch(PreconditionFailed):
+    """A condition names a revision, and there is no document; `extra["current"]` is None."""
+
+    default_detail = "There is no such document, so that it is at no revision."
+
+    def __init__(self) -> None:
+        super().__init__(extra={"current": None})
+
+
 class RevisionConflict(Conflict):
     """The document kept changing while it was being patched."""
 

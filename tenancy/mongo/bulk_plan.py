@@ -12,6 +12,7 @@ from tenancy.exceptions import (
     AlreadyExists,
     DocumentNotFound,
     FieldError,
+    NothingToMatch,
     PreconditionFailed,
     TenancyError,
 )
@@ -134,7 +135,7 @@ class Plan:
         held = self._held.get(change.document_id)
         if held is None:
             self.is_doubtful = True
-            raise DocumentNotFound
+            raise DocumentNotFound if change.if_rev is None else NothingToMatch
         if change.if_rev is not None and change.if_rev != held.revision:
             raise PreconditionFailed(
                 f"The document is at revision {held.revision}.",

@@ -16,6 +16,7 @@ from pymongo.errors import DuplicateKeyError
 from tenancy.exceptions import (
     AlreadyExists,
     DocumentNotFound,
+    NothingToMatch,
     PreconditionFailed,
     RevisionConflict,
 )
@@ -95,7 +96,7 @@ class TenantCollection(BulkWriting, ManyWriting, ImportWriting):
     ) -> tuple[Document, bool]:
         """Replace a document by one atomic command, or create it unless `if_match` is given.
 
-        Return it and whether it was created. Raises DocumentNotFound or PreconditionFailed.
+        Return it and whether it was created. Raises PreconditionFailed.
         """
         fields, at = with_id(document_id, fields), now()
         size = self._check_size(fields)
@@ -103,7 +104,7 @@ class TenantCollection(BulkWriting, ManyWriting, ImportWriting):
         with driver_errors(writing=True):
             before = self._replace(fields, at, condition_of(if_match), upsert=False)
         if before is None and if_match is not None:
-            self._explain_mismatch(document_id)
+            self._explain_mismatch(document_id, if_match)
         if before is None:
             self._confirm_absent()
             self._room(1, 0)
@@ -124,9 +125,9 @@ class TenantCollection(BulkWriting, ManyWriting, ImportWriting):
         """
         _, *changes = with_id(document_id, patch).items()  # a merge would change an id, too
         for attempt in range(PATCH_ATTEMPTS):
-            current = self._read(document_id)
+            current = self._read_to_match(document_id, if_match)
             if not holds(if_match, current):
-                self._explain_mismatch(document_id)
+                raise _mismatch(current)
             merged = self._swap(current, apply_merge_patch(current, dict(changes)))
             if merged is not None:
                 return shown(merged)
@@ -142,7 +143,7 @@ class TenantCollection(BulkWriting, ManyWriting, ImportWriting):
                 session=self._session,
             )
         if before is None:
-            self._explain_mismatch(document_id)
+            self._explain_mismatch(document_id, if_match)
         self._on_change(-1, -self._size_before(before))
 
     def _new_document(self, fields: Document) -> tuple[Document, int]:
@@ -192,9 +193,22 @@ class TenantCollection(BulkWriting, ManyWriting, ImportWriting):
         self._on_change(0, size - old_size)
         return merged
 
-    def _explain_mismatch(self, document_id: Any) -> NoReturn:
-        """Raise DocumentNotFound, or PreconditionFailed with the current revision."""
-        revision = revision_of(self._read(document_id))
-        raise PreconditionFailed(
-            f"The document is at revision {revision}.", extra={"current": f'"r{revision}"'}
-        )
+    def _explain_mismatch(self, document_id: Any, if_match: IfMatch | None = None) -> NoReturn:
+        """Raise PreconditionFailed with the current revision, or what `_read_to_match` does."""
+        raise _mismatch(self._read_to_match(document_id, if_match))
+
+    def _read_to_match(self, document_id: Any, if_match: IfMatch | None) -> Document:
+        """Return a document as it is stored. Raises DocumentNotFound, or NothingToMatch."""
+        try:
+            return self._read(document_id)
+        except DocumentNotFound:
+            if if_match is None or if_match.is_negated:
+                raise
+            raise NothingToMatch from None
+
+
+def _mismatch(current: Document) -> PreconditionFailed:
+    revision = revision_of(current)
+    return PreconditionFailed(
+        f"The document is at revision {revision}.", extra={"current": f'"r{revision}"'}
+    )

@@ -21,9 +21,13 @@ _EMPTY_BSON_BYTES = 5
 
 @dataclass(frozen=True)
 class IfMatch:
-    """Write only if the document is there, at one of `revisions`; None stands for any."""
+    """Write only if the document is there, at one of `revisions`; None stands for any.
+
+    With `is_negated` only if it is at none of them: the condition is `If-None-Match`.
+    """
 
     revisions: frozenset[int] | None
+    is_negated: bool = False
 
 
 def meta_of(document: Document) -> Document:
@@ -71,6 +75,8 @@ def next_meta_in_server(at: datetime, by: str) -> Document:
 
 def condition_of(if_match: IfMatch | None) -> Document:
     """Return the filter that holds where `if_match` does."""
+    if if_match is not None and if_match.is_negated:
+        return {"$nor": [condition_of(IfMatch(if_match.revisions))]}
     if if_match is None or if_match.revisions is None:
         return {}
     matches: Document = {"_meta.rev": {"$in": list(if_match.revisions)}}
@@ -81,9 +87,10 @@ def condition_of(if_match: IfMatch | None) -> Document:
 
 def holds(if_match: IfMatch | None, document: Document) -> bool:
     """Return whether the condition holds for a stored document."""
-    if if_match is None or if_match.revisions is None:
+    if if_match is None:
         return True
-    return revision_of(document) in if_match.revisions
+    matches = if_match.revisions is None or revision_of(document) in if_match.revisions
+    return matches is not if_match.is_negated
 
 
 def shown(document: Document) -> Document:

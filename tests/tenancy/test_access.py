@@ -241,8 +241,9 @@ def test_a_write_refused_by_the_fence_is_repeated_once_at_the_new_place(asleep, 
         lambda documents: documents.get(1),
         lambda documents: documents.patch(1, {"m": 1}),
         lambda documents: documents.replace(1, {"n": 1}, if_match=IfMatch(frozenset({1})))[0],
+        lambda documents: documents.patch(1, {"m": 1}, if_match=IfMatch(None)),
     ],
-    ids=["get", "patch", "replace-if-match"],
+    ids=["get", "patch", "replace-if-match", "patch-if-match"],
 )
 def test_what_is_missing_at_an_old_place_is_found_at_the_new_one(asleep_for_long, mongo, call):
     recorded = Recorded(call)

@@ -215,8 +215,11 @@ def test_a_condition_that_is_no_etag_is_refused(alice, ada, method):
 
 @WRITES
 def test_a_conditional_write_makes_no_document_and_no_collection(alice, stored, method):
-    for path, tag in product((url("x"), url("x", "unheard")), ('"r1"', "*")):
-        refused(send(alice, method, path, {"n": 1}, If_Match=tag), 404, "not_found")
+    there, unheard = (412, "precondition_failed"), (404, "not_found")
+    for (path, refusal), tag in product(
+        [(url("x"), there), (url("x", "unheard"), unheard)], ('"r1"', "*")
+    ):
+        refused(send(alice, method, path, {"n": 1}, If_Match=tag), *refusal)
 
     assert stored.count_documents({}) == 0
     assert alice.get("/api/v1/collections").json() == {"data": [{"name": "main"}]}

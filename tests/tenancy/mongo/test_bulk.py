@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from tenancy.exceptions import (
     BulkAborted,
+    DocumentNotFound,
     FieldError,
+    NothingToMatch,
     PlanLimitReached,
     SchemaViolation,
     StalePlacement,
@@ -81,17 +83,27 @@ def told(error):
 
 def _single(documents, each):
     """Do one operation by the call that has its own route."""
-    at = ANY if each.if_rev is None else IfMatch(frozenset({each.if_rev}))
+    at = None if each.if_rev is None else IfMatch(frozenset({each.if_rev}))
     if each.op == "insert":
         return "created", documents.insert(each.fields)
     if each.op == "upsert" and each.if_rev is None:
         document, is_new = documents.replace(each.document_id, each.fields)
         return "created" if is_new else "changed", document
     if each.op in ("replace", "upsert"):
-        return "changed", documents.replace(each.document_id, each.fields, if_match=at)[0]
+        return "changed", _replace(documents, each, at)
     if each.op == "patch":
         return "changed", documents.patch(each.document_id, each.fields, if_match=at)
     return "deleted", documents.delete(each.document_id, if_match=at)
+
+
+def _replace(documents, each, at):
+    """Replace a document that has to be there, which a route has only with a condition."""
+    try:
+        return documents.replace(each.document_id, each.fields, if_match=at or ANY)[0]
+    except NothingToMatch:
+        if at is not None:
+            raise
+        raise DocumentNotFound from None
 
 
 def single(documents, each):

@@ -17,6 +17,7 @@ from pymongo.errors import DuplicateKeyError
 from tenancy.exceptions import (
     AlreadyExists,
     DocumentNotFound,
+    NothingToMatch,
     PayloadTooLarge,
     PreconditionFailed,
     RevisionConflict,
@@ -253,7 +254,7 @@ def test_an_author_that_looks_like_an_expression_is_stored_as_it_is(address, sto
 @pytest.mark.needs_mongod
 @pytest.mark.parametrize("condition", [ANY, at(1), NOTHING], ids=str)
 def test_a_conditional_replace_creates_nothing(documents, stored, condition):
-    with pytest.raises(DocumentNotFound):
+    with pytest.raises(NothingToMatch):
         documents.replace("x", {"a": 1}, if_match=condition)
 
     assert stored.count_documents({}) == 0
