@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from rest_framework.request import Request
 
 from tenancy.api.requests import check_parameters, int_parameter
 from tenancy.api.views import DataViewSet
 from tenancy.exceptions import (
+    CursorInvalid,
     FieldError,
     InvalidParameter,
     SortNeedsIndex,
@@ -24,6 +26,7 @@ from tenancy.mongo.parameters import filter_of
 from tenancy.mongo.projections import checked_fields, checked_sort, parse_fields, parse_sort
 from tenancy.mongo.reading import Selection
 from tenancy.mongo.sort_keys import Position
+from tenancy.mongo.sorted_pages import ended
 from tenancy.wanted_indexes import find_wanted_indexes
 from tenancy.wording import nearest, shorten
 
@@ -46,8 +49,17 @@ class Ask:
 
     def scope(self, place: str) -> str:
         """Return what a cursor is bound to: `place`, the filter and the sort."""
-        sort = ",".join(f"{field} {by}" for field, by in self.wanted.order)
-        return f"{place}\n{canonical(self.wanted.query)}\n{sort}"
+        parts = [place, canonical(self.wanted.query), self.wanted.order]
+        return orjson.dumps(parts).decode()  # the names of fields may hold any sign
+
+    def read_position(self, scope: str) -> Position | None:
+        """Return where to go on, or None for the first page. Raises CursorInvalid."""
+        if self.cursor is None:
+            return None
+        position = read_position_cursor(scope, self.cursor)
+        if len(position.values) != len(ended(self.wanted.order, 1)):
+            raise CursorInvalid
+        return position
 
 
 # --- what is asked for
@@ -162,8 +174,7 @@ def sort_in(given: Mapping[str, Any]) -> list[tuple[str, int]]:
 def page_for(view: DataViewSet, collection: str, ask: Ask) -> dict[str, Any]:
     """Return `{data, page, count?}`. Raises CursorInvalid, SortNeedsIndex and more."""
     scope = ask.scope(f"{view.tenant.id}/{collection}/documents")
-    position = read_position_cursor(scope, ask.cursor) if ask.cursor is not None else None
-    page = _read(view, collection, ask, position)
+    page = _read(view, collection, ask, ask.read_position(scope))
     following = make_position_cursor(scope, page.position) if page.position else None
     body: dict[str, Any] = {
         "data": page.documents,

@@ -17,7 +17,7 @@ TTL_MAX_SECONDS = 2_147_483_647
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # Of the names that begin with `_`, these are in documents, and stay what they are in a move.
-_OWN_FIELDS = re.compile(r"_id(\..+)?|_meta\.(rev|created_at|updated_at)")
+_OWN_FIELDS = re.compile(r"_id|_meta\.(rev|created_at|updated_at)")
 
 
 def checked_spec(spec: IndexSpec) -> IndexSpec:
@@ -64,6 +64,8 @@ def _refusal_of_field(name: str) -> str:
         return "A field is a name, or names joined by dots."
     if any(segment.startswith("$") for segment in segments):
         return "No name in a field begins with $."
+    if segments[0] == "_id" and len(segments) > 1:
+        return "An _id is one value: there are no fields in it."
     if name.startswith("_") and not _OWN_FIELDS.fullmatch(name):
         return "Names that begin with _ are reserved."
     return ""

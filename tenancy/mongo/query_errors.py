@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pymongo.errors import OperationFailure
+from pymongo.errors import NetworkTimeout, OperationFailure
 
-from tenancy.exceptions import InvalidQuery, QueryTooComplex
-from tenancy.mongo.errors import BSON_OBJECT_TOO_LARGE, driver_errors
+from tenancy.exceptions import InvalidQuery, QueryTimeout, QueryTooComplex
+from tenancy.mongo.errors import (
+    BACKGROUND_OPERATION_IN_PROGRESS,
+    BSON_OBJECT_TOO_LARGE,
+    driver_errors,
+)
 
 BAD_VALUE = 2
 FAILED_TO_PARSE = 9
@@ -15,12 +19,23 @@ OVERFLOW = 15
 CONVERSION_FAILURE = 241
 EXCEEDED_MEMORY_LIMIT = 146
 NO_DISK_USE_ALLOWED = 292
-_NO_ROOM = frozenset({EXCEEDED_MEMORY_LIMIT, NO_DISK_USE_ALLOWED, BSON_OBJECT_TOO_LARGE})
+BUFFER_TOO_LARGE = 13548  # a string over 64 MB, on the way
+FACET_TOO_LARGE = 4031700
+_NO_ROOM = frozenset({
+    EXCEEDED_MEMORY_LIMIT, NO_DISK_USE_ALLOWED, BSON_OBJECT_TOO_LARGE, BUFFER_TOO_LARGE,
+    FACET_TOO_LARGE,
+})  # fmt: skip
 _NOT_COMPUTABLE = frozenset(
     {BAD_VALUE, FAILED_TO_PARSE, TYPE_MISMATCH, OVERFLOW, CONVERSION_FAILURE}
 )
 # Codes of single places in the server's source, above those that have a name: expressions mostly.
-FIRST_LOCATION = 15_000
+FIRST_LOCATION = 10_000
+INTERRUPTED, BACKGROUND_OPERATION_IN_DATABASE, OUT_OF_DISK_SPACE = 11601, 12586, 14031
+# What has a name all the same, and says nothing of a query.
+_NAMED = frozenset({
+    INTERRUPTED, BACKGROUND_OPERATION_IN_DATABASE, BACKGROUND_OPERATION_IN_PROGRESS,
+    OUT_OF_DISK_SPACE,
+})  # fmt: skip
 TOO_LARGE = "The query needs more memory than one may have: 100 MB."
 NOT_COMPUTABLE = (
     "The query cannot be computed for these documents: an expression met a value of a type, or out "
@@ -33,11 +48,16 @@ def query_errors() -> Iterator[None]:
     """Turn what the driver raises for a read in the block into a TenancyError.
 
     Raises QueryTooComplex for what needs too much memory, InvalidQuery for what the values of
-    documents do not allow, and whatever else `driver_errors` does.
+    documents do not allow, QueryTimeout where no answer came in time, and whatever else
+    `driver_errors` does. MongoDB looks at the clock between documents, never in an expression: a
+    query that it is still computing ends with the driver's patience, as a frozen server does.
+    Whoever guards the cluster finds that in the cause, and asks.
     """
     with driver_errors(writing=False):
         try:
             yield
+        except NetworkTimeout as error:
+            raise QueryTimeout from error
         except OperationFailure as error:
             if error.code in _NO_ROOM:
                 raise QueryTooComplex(
@@ -49,4 +69,4 @@ def query_errors() -> Iterator[None]:
 
 
 def _is_of_one_place(code: int | None) -> bool:
-    return code is not None and code >= FIRST_LOCATION
+    return code is not None and code >= FIRST_LOCATION and code not in _NAMED

@@ -121,6 +121,16 @@ def test_a_cursor_is_of_one_filter_and_one_sort_and_of_any_limit_and_fields(alic
         refused(alice.get(DOCUMENTS, {**asked, **other}), 400, "cursor_invalid")
 
 
+def test_fields_that_read_like_another_sort_have_cursors_of_their_own(alice, rows):
+    """The name of a field may hold what other names are joined by."""
+    first = send(alice, "POST", QUERY, {"sort": [["n", 1], ["w", 1]], "limit": 2})
+
+    cursor = first.json()["page"]["next"]
+    other = send(alice, "POST", QUERY, {"sort": [["n 1,w", 1]], "limit": 2, "cursor": cursor})
+
+    refused(other, 400, "cursor_invalid")
+
+
 def test_values_too_long_for_a_cursor_are_refused_and_not_lost(alice, rows):
     rows.insert_many({"_id": f"z{n}", "text": f"{n}" * 5_000} for n in range(2))
 

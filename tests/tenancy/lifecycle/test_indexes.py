@@ -251,6 +251,8 @@ def test_other_kinds_build_it_in_their_own_place(acme, mongo_client, kind):
         ((("$**", 1),), "/keys/0/0"),
         ((("a\0", 1),), "/keys/0/0"),
         ((("_id", 1),), "/keys/0/0"),
+        ((("_id.o", 1),), "/keys/0/0"),
+        ((("a", 1), ("_id.k.x", 1)), "/keys/1/0"),
         ((("_meta.by", 1),), "/keys/0/0"),
         ((("_secret", 1),), "/keys/0/0"),
         ((("a" * 201, 1),), "/keys/0/0"),
