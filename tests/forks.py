@@ -1,41 +1,99 @@
 """Processes of the product that start at once: forked from one that has imported everything.
 
-`Forks` is the test's side. The other side reads, line by line, what to do in a fork of itself.
+There is one such process beside each test process, see `tests/fork_server.py`.
 """
 
+import atexit
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS = 60.0
+SECONDS = 120.0  # nothing takes so long, also where other tests take the cores
+LOOK_SECONDS = (0.003, 0.03)  # between two looks whether a process has ended: at first, at most
+
+
+class ForkServer:
+    """The process that forks; any thread may ask it."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(exist_ok=True)
+        self.home = home
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.fork_server"], cwd=ROOT, env=_environment(home),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def ask(self, act: str, argument: Any) -> Any:
+        """Send one line and return the answer."""
+        orders, answers = self._process.stdin, self._process.stdout
+        assert orders is not None
+        assert answers is not None
+        with self._lock:
+            orders.write(json.dumps([act, argument]).encode() + b"\n")
+            orders.flush()
+            return json.loads(answers.readline())
+
+    def close(self) -> None:
+        """End it and whatever it has started; the end of the test process does the same."""
+        self._process.communicate()
+
+
+def _environment(home: Path) -> dict[str, str]:
+    kept = ("PATH", "HOME", "PYTHONDONTWRITEBYTECODE")
+    return {
+        **{name: os.environ[name] for name in kept if name in os.environ},
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "TENANTRY_HOME": str(home),
+    }
+
+
+@cache
+def fork_server() -> ForkServer:
+    """Return the one of this test process, started when it is first needed."""
+    server = ForkServer(settings.TENANTRY_HOME / "forks")
+    atexit.register(server.close)
+    return server
 
 
 class Fork:
-    """A process that runs some lines; `answer(value)` in them says what came of it."""
+    """A process of the product; `answer(value)` in its lines says what came of it."""
 
-    def __init__(self, forks: "Forks", pid: int) -> None:
-        self._forks = forks
-        self.pid = pid
+    def __init__(self, order: dict[str, Any]) -> None:
+        self._server = fork_server()
+        self._folder = Path(tempfile.mkdtemp(dir=self._server.home))
+        self.pid: int = self._server.ask("start", {**order, "folder": str(self._folder)})
+        self._code: int | None = None
 
     def wait(self) -> tuple[int, str]:
         """Return its exit code, and its error if it ended with one."""
-        done = self._forks.ask("wait", self.pid)
-        return done["code"], done["error"]
+        return self._end(), self._said()["error"]
 
     def result(self) -> Any:
         """Return what it has answered; it must have ended well."""
-        done = self._forks.ask("wait", self.pid)
-        assert done["code"] == 0, done["error"]
-        return done["answer"]
+        code, error = self.wait()
+        assert code == 0, error or self._text("stderr")
+        return self._said()["answer"]
+
+    def completed(self) -> subprocess.CompletedProcess[str]:
+        """Return how it has ended, as `subprocess.run` does."""
+        return subprocess.CompletedProcess(
+            self.pid, self._end(), self._text("stdout"), self._text("stderr")
+        )
 
     def wait_until_stopped(self) -> None:
         """Wait until it has stopped itself by SIGSTOP."""
@@ -45,105 +103,73 @@ class Fork:
             assert time.monotonic() < deadline, "it did not stop"
             time.sleep(0.01)
 
-    def _state(self) -> str:
-        """Return the letter of proc(5): T if it is stopped, Z if it has ended."""
-        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-
     def go_on(self) -> None:
         """Let it go on after SIGSTOP."""
         os.kill(self.pid, signal.SIGCONT)
 
     def kill(self) -> None:
-        """As kill -9."""
-        os.kill(self.pid, signal.SIGKILL)
+        """As kill -9, if it still runs; nothing of it is left."""
+        if self._look() is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self._end()
+
+    def _end(self) -> int:
+        deadline, pause = time.monotonic() + SECONDS, LOOK_SECONDS[0]
+        while (code := self._look()) is None:
+            if time.monotonic() > deadline:
+                self.kill()
+                raise subprocess.TimeoutExpired(str(self._folder), SECONDS)
+            time.sleep(pause)
+            pause = min(pause * 1.3, LOOK_SECONDS[1])
+        return code
+
+    def _look(self) -> int | None:
+        if self._code is None:
+            self._code = self._server.ask("look", self.pid)
+        return self._code
+
+    def _state(self) -> str:
+        """Return the letter of proc(5): T if it is stopped, Z if it has ended."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+    def _text(self, name: str) -> str:
+        path = self._folder / name
+        return path.read_text() if path.exists() else ""
+
+    def _said(self) -> dict[str, Any]:
+        path = self._folder / "said.json"
+        return json.loads(path.read_text()) if path.exists() else {"answer": None, "error": ""}
 
 
+SETUP = "import django; django.setup()\n"
+
+
+@dataclass
 class Forks:
     """Starts processes that share an environment."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
-        self._process = process
+    environment: dict[str, str]
+    started: list[Fork] = field(default_factory=list)
 
     def start(self, code: str, failpoint: str = "", **names: Any) -> Fork:
         """Run some lines beside the test; they know the names."""
-        started = self.ask("start", {"code": code, "failpoint": failpoint, "names": names})
-        return Fork(self, started["pid"])
+        environment = self.environment | {"TENANTRY_FAILPOINT": failpoint}
+        self.started.append(
+            Fork({"environment": environment, "code": SETUP + code, "names": names})
+        )
+        return self.started[-1]
 
     def run(self, code: str, **names: Any) -> Any:
         """Run some lines; return what they answer."""
         return self.start(code, **names).result()
 
-    def ask(self, act: str, argument: Any) -> dict[str, Any]:
-        orders, answers = self._process.stdin, self._process.stdout
-        assert orders is not None
-        assert answers is not None
-        orders.write(json.dumps([act, argument]).encode() + b"\n")
-        orders.flush()
-        return dict(json.loads(answers.readline()))
-
 
 @contextmanager
 def running_forks(environment: dict[str, str]) -> Iterator[Forks]:
-    """Start the process that forks; end it and whatever it has started."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.forks"], cwd=ROOT, env=environment,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    with process:
-        try:
-            yield Forks(process)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _report_of(pid: int) -> Path:
-    return Path(os.environ["TENANTRY_HOME"]) / f"fork-{pid}.json"
-
-
-def _start(order: dict[str, Any]) -> dict[str, Any]:
-    pid = os.fork()
-    if pid == 0:
-        os._exit(_run(order))
-    return {"pid": pid}
-
-
-def _run(order: dict[str, Any]) -> int:
-    """Be the child."""
-    from django.conf import settings
-
-    said: dict[str, Any] = {"answer": None, "error": ""}
-    settings.TENANTRY_FAILPOINT = order["failpoint"]
-    names = {**order["names"], "answer": lambda value: said.update(answer=value)}
+    """Start processes in the block; none of them outlives it."""
+    forks = Forks(environment)
     try:
-        exec(order["code"], names)
-    except BaseException:  # noqa: BLE001 -- whatever it was, the test is told
-        said["error"] = traceback.format_exc()
-    _report_of(os.getpid()).write_text(json.dumps(said, default=str))
-    return 1 if said["error"] else 0
-
-
-def _wait(pid: int) -> dict[str, Any]:
-    _, status = os.waitpid(pid, 0)
-    report = _report_of(pid)
-    said = json.loads(report.read_text()) if report.exists() else {"answer": None, "error": ""}
-    return {**said, "code": os.waitstatus_to_exitcode(status)}
-
-
-def main() -> None:
-    """Do what the test asks for, until it has nothing more to ask."""
-    import django
-
-    django.setup()
-    import tenancy.doctor
-    import tenancy.lifecycle
-    import tenancy.operations  # noqa: F401 -- what a fork has at once
-
-    for line in sys.stdin.buffer:
-        act, argument = json.loads(line)
-        said = _start(argument) if act == "start" else _wait(argument)
-        sys.stdout.write(json.dumps(said) + "\n")
-        sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main()
+        yield forks
+    finally:
+        for fork in forks.started:
+            fork.kill()

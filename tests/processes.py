@@ -1,10 +1,9 @@
-"""Python processes of the product beside the test: real ones, that can be killed."""
+"""Processes of the product beside the test: real ones, that can be killed."""
 
 import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +13,9 @@ from django.conf import settings
 from pymongo import MongoClient
 from pymongo.database import Database
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.forks import SETUP, Fork
+
 QUICK = {"TENANCY_CATALOG_TTL": "0.05", "TENANCY_OPERATION_TIMEOUT": "1.2"}
-SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -33,24 +32,20 @@ class Deployment:
 
     def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a management command to its end."""
-        return self._run([sys.executable, "manage.py", *arguments], environment)
+        return self._run({"arguments": arguments}, environment)
 
     def python(self, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a few lines in a process of the product."""
-        setup = "import django; django.setup()\n"
-        return self._run([sys.executable, "-c", setup + code], environment)
+        return self._run({"code": SETUP + code, "names": {}}, environment)
 
     def json(self, *arguments: str) -> Any:
         """Run a command with --json and return what it prints."""
         return json.loads(self.manage(*arguments, "--json").stdout)
 
     def _run(
-        self, command: list[str], environment: dict[str, str]
+        self, order: dict[str, Any], environment: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command, cwd=ROOT, env=self.environment | environment, timeout=SECONDS,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        return Fork({**order, "environment": self.environment | environment}).completed()
 
 
 def make_deployment(

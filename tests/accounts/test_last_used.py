@@ -17,7 +17,8 @@ from accounts.last_used import Notebook
 from accounts.models import ApiKey, Session
 from accounts.principals import forget_members
 from tests.conftest import ACTOR
-from tests.processes import ROOT, make_deployment
+from tests.forks import ROOT
+from tests.processes import make_deployment
 
 ORGANIZATION = "/api/v1/organization"
 

@@ -6,11 +6,17 @@ import sys
 
 import pytest
 
-from tests.processes import ROOT
+from tests.forks import ROOT, Fork, running_forks
 
 
 def check(**environment: str) -> subprocess.CompletedProcess[str]:
     """Run the system checks with some settings."""
+    order = {"arguments": ["check"], "environment": {**os.environ, **environment}}
+    return Fork(order).completed()
+
+
+def check_from_the_start(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the system checks in a process that has not imported anything."""
     return subprocess.run(
         [sys.executable, "manage.py", "check"],
         cwd=ROOT, env={**os.environ, **environment},
@@ -49,7 +55,7 @@ def test_wrong_setting_is_named(setting, value, said):
 
 @pytest.mark.parametrize("setting", ["DATABASE_URL", "LOG_LEVEL", "DEBUG"])
 def test_value_that_cannot_be_read_is_one_sentence(setting):
-    done = check(**{setting: "foo"})
+    done = check_from_the_start(**{setting: "foo"})
 
     assert (done.stdout, done.stderr.count("\n")) == ("", 1)
     assert done.stderr.startswith(f"A setting is wrong: {setting} is ")
@@ -82,24 +88,18 @@ def test_production_refuses_a_short_secret():
 
 
 def test_production_runs_with_the_secret_that_was_made():
-    done = check(TENANTRY_PRODUCTION="true", ALLOWED_HOSTS="example.org")
+    done = check_from_the_start(TENANTRY_PRODUCTION="true", ALLOWED_HOSTS="example.org")
 
     assert done.returncode == 0
 
 
-@pytest.mark.parametrize(("behind", "secure"), [("false", "False"), ("true", "True")])
+@pytest.mark.parametrize(("behind", "secure"), [("false", False), ("true", True)])
 def test_header_of_a_proxy_counts_only_behind_one(behind, secure):
     code = (
-        "import django; django.setup()\n"
         "from django.test import RequestFactory\n"
-        "print(RequestFactory().get('/', HTTP_X_FORWARDED_PROTO='https').is_secure())"
+        "answer(RequestFactory().get('/', HTTP_X_FORWARDED_PROTO='https').is_secure())"
     )
     settings = {"TENANTRY_PRODUCTION": "true", "TENANTRY_BEHIND_PROXY": behind}
 
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT, env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", **settings},
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-
-    assert done.stdout.strip() == secure
+    with running_forks({**os.environ, **settings}) as forks:
+        assert forks.run(code) is secure

@@ -17,9 +17,10 @@ from tenancy.management import worker
 from tenancy.models import Organization, Usage
 from tenancy.usage import Counter, Used
 from tests.conftest import ACTOR
+from tests.forks import ROOT
 from tests.http import DOCUMENTS, document_url, send
 from tests.placements import place
-from tests.processes import ROOT, make_deployment
+from tests.processes import make_deployment
 
 
 def written(cast):
