@@ -10,13 +10,12 @@ class AccountsConfig(AppConfig):
     verbose_name = "People"
 
     def ready(self) -> None:
-        """Listen to the life of organizations and keys; say how the document names the token."""
+        """Listen to the life of organizations and keys, and register the system checks."""
         from accounts import (  # noqa: F401
             backends,
             checks,
             departures,
             ended_invitations,
-            openapi,
             pruning,
             reencryption,
         )

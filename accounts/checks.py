@@ -6,7 +6,6 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.checks import Warning as CheckWarning
-from redis import Redis
 
 from accounts.confirmed_signup import MODES
 from accounts.signing import key_pairs
@@ -79,6 +78,8 @@ def _is_limit(text: str) -> bool:
 
 
 def _is_redis_url(url: str) -> bool:
+    from redis import Redis  # late: it costs every start much, and few have one
+
     try:
         Redis.from_url(url).close()
     except ValueError:

@@ -5,9 +5,9 @@ import threading
 
 import pytest
 
-from accounts import limit_stores, limit_windows
-from accounts.limit_stores import RedisWindows
+from accounts import limit_stores, limit_windows, redis_windows
 from accounts.limit_windows import MemoryWindows, Window
+from accounts.redis_windows import RedisWindows
 from tests.redis_servers import running_redis, wait_until
 from tests.servers import at_once
 
@@ -272,7 +272,7 @@ def test_the_password_of_redis_is_not_logged(settings, caplog):
 
 def test_a_server_that_takes_no_writes_is_degraded(settings, tmp_path, monkeypatch):
     settings.RATE_LIMITS = True
-    monkeypatch.setattr(limit_stores, "PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(redis_windows, "PROBE_SECONDS", 0.05)
     with running_redis(tmp_path) as server:
         settings.REDIS_URL = server.url
         server.configure("maxmemory", "1")

@@ -7,7 +7,7 @@ import time
 import pytest
 from rest_framework.test import APIClient
 
-from accounts import limit_stores
+from accounts import limit_stores, redis_windows
 from tenancy import catalog
 from tenancy.models import Plan
 from tests.conftest import PASSWORD
@@ -38,7 +38,7 @@ def limited(settings, server):
 @pytest.fixture
 def soon(monkeypatch):
     """Look often whether Redis is back."""
-    monkeypatch.setattr(limit_stores, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(redis_windows, "PROBE_SECONDS", 0.1)
 
 
 def log_in(password=WRONG, email=ALICE):
@@ -101,7 +101,7 @@ def test_redis_that_is_back_counts_again_and_the_log_says_both(limited, server, 
     with caplog.at_level(logging.WARNING, "tenantry.limits"):
         for _ in range(2):
             server.kill()
-            limit_stores.take([limit_stores._PROBE])
+            limit_stores.take([redis_windows._PROBE])
             server.start()
             wait_until(lambda: limit_stores.state() == "ok")
 
@@ -123,7 +123,7 @@ def test_frozen_redis_costs_a_request_its_timeout_once(limited, server, acme, al
     assert {answer.status_code for answer in answers} == {200}
     assert all("RateLimit" in answer for answer in answers)
     # Forty time-outs would be ten seconds.
-    assert took < 40 * limit_stores.REDIS_TIMEOUT_SECONDS / 2
+    assert took < 40 * redis_windows.REDIS_TIMEOUT_SECONDS / 2
 
 
 def test_login_is_limited_though_redis_freezes_in_the_middle(limited, server, acme):
