@@ -27,7 +27,7 @@ from tenancy.mongo import extended_json
 from tenancy.mongo.clients import ClusterCall
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.exporting import Snapshot
-from tenancy.slots import SLOTS
+from tenancy.slots import SLOTS, Slot
 
 logger = logging.getLogger("tenantry.exports")
 
@@ -64,7 +64,7 @@ class Export:
         self._ends_at = seconds() + MAX_SECONDS
         self._first = first
         self._chunks: Generator[bytes] | None = None  # made late: it refers to this
-        self._give_back: Callable[[], None] = lambda: None
+        self._slot: Slot | None = None
         self.count = 0
         self.error: TenancyError | None = None
 
@@ -84,17 +84,18 @@ class Export:
             self._first = []
         return next(self._chunks)
 
-    def hold(self, give_back: Callable[[], None]) -> None:
-        """Call it when this is closed, or forgotten."""
-        self._give_back = give_back
-        weakref.finalize(self, give_back)
+    def hold(self, slot: Slot) -> None:
+        """Give it back when this is closed, or forgotten."""
+        self._slot = slot
+        weakref.finalize(self, slot.give_back)
 
     def close(self) -> None:
         """End the snapshot. Safe to repeat."""
         if self._chunks is not None:
             self._chunks.close()
         self._snapshot.close()
-        self._give_back()
+        if self._slot is not None:
+            self._slot.give_back()
 
     def _run(self, found: list[dict[str, Any]]) -> Generator[bytes]:
         try:
@@ -118,7 +119,12 @@ class Export:
             yield extended_json.dumps_lines([{"_export": whole}])
 
     def _read(self) -> list[dict[str, Any]]:
-        """Return the next documents, unless the organization is not served any more."""
+        """Return the next documents, unless the organization is not served any more.
+
+        That they are asked for means that somebody has read those before.
+        """
+        if self._slot is not None:
+            self._slot.moved()
         if seconds() > self._ends_at:
             raise QueryTimeout("The export took longer than 5 minutes.")
         check_served(catalog.get_tenant(self._organization_id))
@@ -145,15 +151,15 @@ def open_export(
 
     Raises CollectionNotFound, TenantBusy when too many are under way, and what the first read does.
     """
-    give_back = SLOTS.take(organization_id)
+    slot = SLOTS.take(organization_id)
     try:
         export = begin_export(
             organization_id, collection, by=by, query=query, footer=footer, render=render
         )
     except BaseException:
-        give_back()
+        slot.give_back()
         raise
-    export.hold(give_back)
+    export.hold(slot)
     return export
 
 

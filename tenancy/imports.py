@@ -6,7 +6,7 @@ is stored twice. The answer follows from what is written there: repeated after t
 same. Where the import ends early, what was stored before stays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from tenancy.exceptions import (
     TenancyError,
 )
 from tenancy.import_lines import CutOff, ImportLines, Item
+from tenancy.incarnations import SameCollection
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.importing import DocumentRefused, Outcome
 from tenancy.mongo.once import Progress, Record
@@ -37,7 +38,7 @@ BATCH_LINES = 1_000
 BATCH_BYTES = 2 * 1_048_576
 PROBLEMS_SHOWN = 100
 NOTHING: dict[str, Any] = {
-    "lines": 0, "digest": "", "inserted": 0, "replaced": 0, "skipped": 0, "failed": 0,
+    "lines": 0, "digest": "", "of": None, "inserted": 0, "replaced": 0, "skipped": 0, "failed": 0,
     "problems": [],
 }  # fmt: skip
 
@@ -62,11 +63,15 @@ class Manner:
 
 
 def import_lines(
-    target: Target, lines: Iterator[Line], manner: Manner, record: Record | None = None
+    target: Target,
+    lines: Iterator[Line],
+    manner: Manner,
+    record: Record | None = None,
+    moved: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Any], bool]:
     """Store every line. Return a report and whether all had been done before, under the same key.
 
-    The report is `{lines, inserted, replaced, skipped, failed, problems, complete}`.
+    `moved` is called before each step; what it raises ends the import. The report is `{lines, inserted, replaced, skipped, failed, problems, complete}`.
 
     Raises ImportStopped at the first line that cannot be stored, unless such lines are left out;
     IdempotencyKeyReused if the lines are not those that the record knows; and what ends it early,
@@ -75,7 +80,7 @@ def import_lines(
     progress = Progress()
     if record is not None and not manner.dry_run:
         progress = _find_progress(target, record)
-    running = _Import(target, manner, progress)
+    running = _Import(target, manner, progress, moved)
     try:
         report = running.run(lines)
     except TenancyError as error:
@@ -97,14 +102,19 @@ def _find_progress(target: Target, record: Record) -> Progress:
 
 
 class _Import:
-    def __init__(self, target: Target, manner: Manner, progress: Progress) -> None:
+    def __init__(
+        self, target: Target, manner: Manner, progress: Progress, moved: Callable[[], None]
+    ) -> None:
         self._target = target
         self._manner = manner
         self._progress = progress
+        self._moved = moved
         self._step = BATCH_LINES
         self._lines = 0
         self.was_done = False
         self._skipped = self._state["skipped"]
+        noted = progress.state.get("of")
+        self._same = SameCollection(target.organization_id, target.collection, noted)
 
     @property
     def _state(self) -> dict[str, Any]:
@@ -113,7 +123,7 @@ class _Import:
     def report(self, *, complete: bool) -> dict[str, Any]:
         """Return what was done so far, over all attempts."""
         state = self._state
-        state.pop("digest")
+        del state["digest"], state["of"]
         if complete:
             state |= {"lines": self._lines, "skipped": self._skipped}
         return {**state, "complete": complete}
@@ -132,12 +142,15 @@ class _Import:
         except CutOff as error:
             raise MalformedJson(str(error)) from error
         self._lines, self._skipped = items.number, items.skipped
+        if self._state["lines"] > state["lines"]:
+            self._check_same()
         self.was_done = 0 < state["lines"] == self._state["lines"]
         return self.report(complete=True)
 
     def _store_all(self, items: list[Item]) -> None:
         """Store the items, so many at a time as MongoDB takes."""
         while items:
+            self._moved()
             chunk = items[: self._step]
             try:
                 outcomes = self._store(chunk)
@@ -162,6 +175,7 @@ class _Import:
         """
         call = self._look if self._manner.dry_run else self._write
         target = self._target
+        self._check_same()
         try:
             return with_collection(
                 target.organization_id, target.collection, partial(call, chunk), by=target.by
@@ -172,6 +186,11 @@ class _Import:
             outcomes = [item.error or True for item in chunk]  # it would be made
             self._progress.state = self._state_after(chunk, outcomes)
             return outcomes
+
+    def _check_same(self) -> None:
+        """Raise IdempotencyKeyReused if what earlier steps stored has been dropped."""
+        if self._progress.is_kept:
+            self._same.check()
 
     def _write(self, chunk: list[Item], documents: TenantCollection) -> list[Outcome]:
         def write() -> list[Outcome]:
@@ -199,7 +218,7 @@ class _Import:
 
     def _state_after(self, chunk: list[Item], outcomes: list[Outcome]) -> dict[str, Any]:
         """Return how far the import is, once these outcomes are."""
-        state = self._state
+        state = self._state | {"of": self._same.incarnation}
         problems = list(state["problems"])
         for item, outcome in zip(chunk, outcomes, strict=False):
             if isinstance(outcome, TenancyError):

@@ -18,10 +18,12 @@ from tenancy.api.requests import check_parameters, json_body
 from tenancy.api.views import DataViewSet
 from tenancy.exceptions import (
     IdempotencyInProgress,
+    IdempotencyKeyReused,
     OutcomeUnknown,
     PayloadTooLarge,
     TenancyError,
 )
+from tenancy.incarnations import SameCollection
 from tenancy.mongo import extended_json
 from tenancy.mongo.bulk import BULK_MAX_OPERATIONS
 from tenancy.mongo.bulk_plan import Outcome, located
@@ -122,11 +124,14 @@ class BulkViewSet(DataViewSet):
         )
 
     def _work(self, collection: str, order: BulkOrder, progress: Progress) -> Response:
+        same = SameCollection(self.tenant.id, collection, progress.state.get("of"))
         try:
             while len(progress.state.get("results", ())) < len(order.changes):
-                step = partial(self._step, order, progress)
+                if progress.is_kept:
+                    same.check()
+                step = partial(self._step, order, progress, same.incarnation)
                 self.read(collection, step)
-        except (IdempotencyInProgress, RecordTaken):
+        except (IdempotencyInProgress, IdempotencyKeyReused, RecordTaken):
             raise
         except TenancyError as error:
             if not progress.state:
@@ -134,12 +139,18 @@ class BulkViewSet(DataViewSet):
             raise OutcomeUnknown(PARTLY, hint=REPEAT) from error
         return _answer(progress.state["results"])
 
-    def _step(self, order: BulkOrder, progress: Progress, documents: TenantCollection) -> None:
+    def _step(
+        self,
+        order: BulkOrder,
+        progress: Progress,
+        incarnation: int | None,
+        documents: TenantCollection,
+    ) -> None:
         """Do the next operations; what was done is in the progress, whatever happens then."""
 
         def note(outcomes: Mapping[int, Outcome]) -> None:
             results = [*progress.state.get("results", ()), *self._items(order, outcomes)]
-            progress.advance(documents, {"results": results})
+            progress.advance(documents, {"results": results, "of": incarnation})
 
         done = {each["index"] for each in progress.state.get("results", ())}
         todo = [each for each in enumerate(order.changes) if each[0] not in done]

@@ -2,8 +2,9 @@
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from django.conf import settings
@@ -11,7 +12,6 @@ from django.http import StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,16 +19,17 @@ from rest_framework.response import Response
 from tenancy.api import schema_transfer as schema
 from tenancy.api.idempotent import REPLAYED, digest_of
 from tenancy.api.json import JsonRenderer, wants_plain
-from tenancy.api.lists import filter_of_parameters
+from tenancy.api.lists import filter_of_parameters, refuse_parameters_of_lists
 from tenancy.api.once import find_record
 from tenancy.api.requests import actor_of, check_parameters, choice_parameter
 from tenancy.api.views import DataViewSet
+from tenancy.exceptions import UnsupportedMediaType
 from tenancy.exports import Export, open_export
 from tenancy.imports import Manner, Target, import_lines
 from tenancy.lifecycle import declare_collection
 from tenancy.mongo.extended_json import dumps_lines
 from tenancy.ndjson import Line, Read, at_most, chunks_of, gunzipped, lines_of
-from tenancy.slots import SLOTS
+from tenancy.slots import SLOTS, Slot
 
 NDJSON = "application/x-ndjson"
 LINES_TYPES = frozenset({NDJSON, "application/ndjson", "application/jsonl"})
@@ -92,6 +93,7 @@ class TransferViewSet(DataViewSet):
     @extend_schema(**schema.EXPORT)
     def export(self, request: Request, collection: str) -> HttpResponseBase:
         """Stream every document of one snapshot that a filter finds."""
+        refuse_parameters_of_lists(request, EXPORT_PARAMETERS)
         query = filter_of_parameters(request, EXPORT_PARAMETERS)
         export = open_export(
             self.tenant.id, collection, by=actor_of(request), query=query,
@@ -120,16 +122,19 @@ class TransferViewSet(DataViewSet):
             skip=choice_parameter(request, "on_error", ("stop", "skip")) == "skip",
             dry_run=_is_yes(request, "dry_run"),
         )
-        lines = _lines(request)
+        lines_of_chunks = _find_reading(request)
         record = find_record(self, self.tenant, digest_of(request, None))
-        give_back = SLOTS.take(self.tenant.id)
+        chunks = chunks_of(_reader(request))
+        first = next(chunks, b"")  # a thread is held by whoever sends nothing, a slot is not
+        slot = SLOTS.take(self.tenant.id)
         try:
+            lines = lines_of_chunks(_noted(chain([first], chunks), slot))
             if not manner.dry_run and collection not in self.tenant.collections:
                 declare_collection(self.tenant.id, collection, by=actor_of(request))
             target = Target(self.tenant.id, collection, actor_of(request))
-            report, is_repeat = import_lines(target, lines, manner, record)
+            report, is_repeat = import_lines(target, lines, manner, record, slot.moved)
         finally:
-            give_back()
+            slot.give_back()
         response = Response(report, status=207 if report["failed"] else 200)
         if is_repeat:
             response[REPLAYED] = "true"
@@ -145,18 +150,27 @@ def _takes_gzip(request: Request) -> bool:
     return "gzip" in wanted and not _REFUSES_GZIP.search(wanted)
 
 
-def _lines(request: Request) -> Iterator[Line]:
-    """Return the lines of the body, which is not read yet. Raises UnsupportedMediaType."""
+def _find_reading(request: Request) -> Callable[[Iterator[bytes]], Iterator[Line]]:
+    """Return what makes lines of the body's bytes. Raises UnsupportedMediaType."""
     kind = (request.content_type or "").partition(";")[0].strip().lower()
     if kind not in LINES_TYPES:
-        raise UnsupportedMediaType(kind)
+        raise UnsupportedMediaType(f"Send the lines with Content-Type: {NDJSON}.")
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    chunks = chunks_of(_reader(request))
-    if encoding in GZIP_NAMES:
-        chunks = gunzipped(chunks)
-    elif encoding != "identity":
-        raise UnsupportedMediaType(encoding)
-    return lines_of(at_most(chunks, settings.TENANCY_IMPORT_MAX_BYTES))
+    if encoding not in {*GZIP_NAMES, "identity"}:
+        raise UnsupportedMediaType("The Content-Encoding of an import is gzip or identity.")
+
+    def read(chunks: Iterator[bytes]) -> Iterator[Line]:
+        plain = gunzipped(chunks) if encoding in GZIP_NAMES else chunks
+        return lines_of(at_most(plain, settings.TENANCY_IMPORT_MAX_BYTES))
+
+    return read
+
+
+def _noted(chunks: Iterator[bytes], slot: Slot) -> Iterator[bytes]:
+    """Yield the chunks, and note that they came."""
+    for chunk in chunks:
+        slot.moved()
+        yield chunk
 
 
 def _reader(request: Request) -> Read:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Event
 
+from tenancy.management.stalled_connections import watch
 from tenancy.processes import die_with_parent, kill_group, start_child, stop_child
 
 APPLICATION = "config.wsgi:application"
@@ -137,17 +138,17 @@ def _obstacle(answer: http.client.HTTPResponse) -> str:
         return f"/readyz answers {answer.status}"
 
 
-def _bind_workers() -> None:
-    """Have every process that granian forks die with the one that forked it."""
+def _bind_workers(port: int) -> None:
+    """Have every process that granian forks die with the one that forked it, and watch its port."""
     parents: list[int] = []
     os.register_at_fork(
         before=lambda: parents.append(os.getpid()),
-        after_in_child=lambda: die_with_parent(signal.SIGKILL, parents[-1]),
+        after_in_child=lambda: (die_with_parent(signal.SIGKILL, parents[-1]), watch(port)),
     )
 
 
 if __name__ == "__main__":
     from granian.cli import entrypoint
 
-    _bind_workers()
+    _bind_workers(int(sys.argv[sys.argv.index("--port") + 1]))
     entrypoint()  # type: ignore[no-untyped-call]

@@ -18,6 +18,7 @@ from tenancy.exceptions import (
     OutcomeUnknown,
     QueryTimeout,
     TenancyError,
+    TransactionConflict,
     ValidationFailed,
 )
 from tenancy.mongo.clients import Document
@@ -62,8 +63,11 @@ class ManyWriting(WritableCollection):
 
     `query` is a filter that has been checked. At most `max_affected` documents (1..10,000) may be
     found: for more, MaxAffectedExceeded is raised. What raises, has changed nothing; but
-    OutcomeUnknown if the commit was not answered. QueryTimeout: it would have taken too long.
+    OutcomeUnknown if the commit was not answered. QueryTimeout: it would have taken too long;
+    where it only came to that because others changed the same documents first, TransactionConflict.
     """
+
+    _has_lost = False
 
     def preview_many(self, query: Document) -> Preview:
         """Return what `update_many` and `delete_many` would find. Nothing is changed."""
@@ -93,15 +97,25 @@ class ManyWriting(WritableCollection):
     def _in_time(self, work: Callable[[], T]) -> T:
         """Return `work()`, done in a transaction, and given up in time for that to be undone."""
         end = time.monotonic() + WORKING_SHARE * settings.TENANCY_OPERATION_TIMEOUT
+        if self._session is None:  # else an attempt of the transaction around may have lost already
+            self._has_lost = False
 
         def bounded() -> T:
             try:
                 with _until(end):
                     return work()
+            except TransactionConflict:
+                self._has_lost = True
+                raise
             except (OutcomeUnknown, QueryTimeout) as error:
                 raise QueryTimeout(TOO_SLOW) from error  # what is not committed is not done
 
-        return self.in_transaction(bounded)
+        try:
+            return self.in_transaction(bounded)
+        except QueryTimeout as error:
+            if self._has_lost:
+                raise TransactionConflict from error
+            raise
 
     def _find_affected(
         self, query: Document, projection: Document, max_affected: int

@@ -3,9 +3,11 @@
 import pytest
 
 from tenancy import lifecycle
-from tenancy.exceptions import ImportStopped, PlanLimitReached
+from tenancy.answers import Ask
+from tenancy.exceptions import IdempotencyKeyReused, ImportStopped, PlanLimitReached
 from tenancy.imports import Manner, Target, import_lines
-from tenancy.models import Plan
+from tenancy.models import Operation, OperationStatus, Plan
+from tenancy.mongo.once import Record
 from tenancy.ndjson import Line
 
 pytestmark = [pytest.mark.needs_mongod, pytest.mark.usefixtures("quick")]
@@ -56,3 +58,22 @@ def test_lines_that_a_unique_index_refuses_are_left_out_and_told(acme, behind):
     assert [each["line"] for each in report["problems"]] == list(range(3, 40, 2))
     assert caught.value.extra["problem"]["line"] == 2
     assert behind.stored_of(acme.organization).count_documents({}) == 22
+
+
+def test_a_repeat_does_not_go_on_in_another_collection_of_the_same_name(acme, behind):
+    record = Record(acme.id, Ask("user:1", "key", "digest"))
+    target = Target(acme.id, "notes", BY)
+
+    def make_anew():
+        lifecycle.drop_collection(acme.id, "notes", by=BY)
+        Operation.objects.filter(kind="drop_collection").update(status=OperationStatus.SUCCEEDED)
+        assert lifecycle.declare_collection(acme.id, "notes", by=BY)
+
+    lifecycle.declare_collection(acme.id, "notes", by=BY)
+    with pytest.raises(IdempotencyKeyReused, match="dropped") as during:
+        import_lines(target, lines_of(3_000, 1_500, make_anew), Manner(), record)
+    with pytest.raises(IdempotencyKeyReused, match="dropped"):
+        import_lines(target, lines_of(3_000), Manner(), record)
+
+    assert during.value.extra["import"]["inserted"] == 1_000
+    assert behind.stored_of(acme.organization, "notes").find() == []

@@ -233,3 +233,28 @@ def test_an_organization_may_be_renamed_while_bulks_run(alice, acme, behind, qui
     stored = behind.stored_of(acme.organization)
     assert stored.count_documents({}) == 12 * 30 + 1
     assert stored.find_one({"_id": "shared"})["_meta"]["rev"] == 12
+
+
+@pytest.mark.once
+def test_a_repeat_does_not_go_on_in_another_collection_of_the_same_name(alice, acme, monkeypatch):
+    url, key = "/api/v1/collections/notes/bulk", {"Idempotency_Key": "anew"}
+    body = {"operations": [{"op": "insert", "document": {"_id": n}} for n in range(4)]}
+    monkeypatch.setattr(bulk_view, "STEP_OPERATIONS", 2)
+    real, steps = TenantCollection.bulk, []
+
+    def fail_second(*args, **options):
+        steps.append(1)
+        if len(steps) == 2:
+            raise ClusterUnavailable
+        return real(*args, **options)
+
+    monkeypatch.setattr(TenantCollection, "bulk", fail_second)
+    refused(send(alice, "POST", url, body, **key), 503, "outcome_unknown")
+
+    row = acme.organization.collections.get(name="notes")
+    row.delete()
+    type(row).objects.create(organization=acme.organization, name="notes")
+
+    again = refused(send(alice, "POST", url, body, **key), 422, "idempotency_key_reused")
+    assert "dropped" in again["detail"]
+    assert len(steps) == 2

@@ -13,6 +13,7 @@ from tenancy.exceptions import (
     QueryTimeout,
     SchemaViolation,
     StalePlacement,
+    TransactionConflict,
     ValidationFailed,
 )
 from tenancy.mongo import many as many_module
@@ -197,3 +198,23 @@ def event_free_wait(seconds):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         sum(range(1000))
+
+
+@pytest.mark.once
+def test_who_runs_out_of_time_because_others_won_is_told_so(documents, monkeypatch, settings):
+    settings.TENANCY_OPERATION_TIMEOUT = 1.0
+    step = documents._update_step
+    winners = iter(range(100))
+
+    def overtaken_step(ids, patch):
+        documents_of(documents).patch(5, {"winner": next(winners)})
+        event_free_wait(0.3)
+        return step(ids, patch)
+
+    monkeypatch.setattr(documents, "_update_step", overtaken_step)
+
+    with pytest.raises(TransactionConflict):
+        documents.update_many({}, {"x": 1}, max_affected=10)
+
+    assert next(winners) < 10
+    assert "x" not in documents_of(documents).get(5)
