@@ -42,6 +42,7 @@ STATUS: dict[type[Exception], int] = {
     tenancy.InvalidId: 400,
     tenancy.InvalidDocument: 422,
     tenancy.PayloadTooLarge: 413,
+    tenancy.UnsupportedMediaType: 415,
     tenancy.NotFound: 404,
     tenancy.Conflict: 409,
     tenancy.PreconditionFailed: 412,
@@ -70,7 +71,7 @@ FOREIGN: dict[type[Exception], tuple[int, str, str]] = {
     drf.MethodNotAllowed: (405, "method_not_allowed", "The route does not have this method."),
     drf.NotAcceptable: (406, "not_acceptable", "Answers are application/json."),
     drf.UnsupportedMediaType: (
-        415, "unsupported_media_type", "Send the body with Content-Type: application/json.",
+        415, "unsupported_media_type", tenancy.UnsupportedMediaType.default_detail,
     ),
     drf.Throttled: (429, "rate_limited", accounts.RateLimited.default_detail),
     drf.ParseError: (400, "malformed_json", "The body is not well-formed."),
@@ -172,10 +173,18 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response:
     # A view that renders pages still has its problems in JSON.
     asked.accepted_renderer, asked.accepted_media_type = JsonRenderer(), JsonRenderer.media_type
     request = asked._request  # noqa: SLF001
+    if isinstance(error, drf.UnsupportedMediaType):
+        error = _naming_types(asked)
     body = describe(error, request, getattr(context["view"], "problem_status", None))
     return Response(
         body, status=body["status"], headers=_headers(body, error), content_type=PROBLEM_JSON
     )
+
+
+def _naming_types(asked: Any) -> tenancy.UnsupportedMediaType:
+    *others, last = [parser.media_type for parser in asked.parsers]
+    types = f"{', '.join(others)} or {last}" if others else last
+    return tenancy.UnsupportedMediaType(f"Send the body with Content-Type: {types}.")
 
 
 def _plain(body: dict[str, Any]) -> HttpResponse:

@@ -16,6 +16,7 @@ from tenancy.exceptions import (
     FieldError,
     InvalidParameter,
     SortNeedsIndex,
+    UnknownParameter,
     ValidationFailed,
 )
 from tenancy.mongo.cursors import make_position_cursor, read_position_cursor
@@ -35,6 +36,7 @@ COUNT_MAX = 1_000_000
 PARAMETERS = ("limit", "cursor", "filter", "sort", "fields", "count", "types")
 QUERY_FIELDS = ("filter", "sort", "fields", "limit", "cursor", "count")
 _COUNT = re.compile(r"none|estimated|exact|bounded:[1-9][0-9]{0,6}")
+COUNTS = ("none", "estimated", "exact", "bounded:1000")
 COUNT_IS = f"none, estimated, exact, or bounded:N with N from 1 to {COUNT_MAX}"
 
 
@@ -96,6 +98,16 @@ def filter_of_parameters(request: Request, known: tuple[str, ...]) -> dict[str, 
     return parts[0] if len(parts) == 1 else {"$and": parts} if parts else {}
 
 
+def refuse_parameters_of_lists(request: Request, known: tuple[str, ...]) -> None:
+    """Raise UnknownParameter for what lists know and this route does not: it is no field."""
+    for name in request.query_params:
+        if name in PARAMETERS and name not in known:
+            raise UnknownParameter(
+                f"There is no parameter “{name}” here."
+                f" If a field has this name, write “{name}__eq=”."
+            )
+
+
 def _pairs(request: Request) -> list[tuple[str, str]]:
     """Return the parameters as they came, each as often as it came."""
     return [(name, text) for name, texts in request.query_params.lists() for text in texts]
@@ -103,7 +115,8 @@ def _pairs(request: Request) -> list[tuple[str, str]]:
 
 def _checked_count_parameter(text: str) -> str:
     if not is_count(text):
-        raise InvalidParameter(f"“count” is {COUNT_IS}, not “{shorten(text)}”.")
+        near = nearest(text, COUNTS)
+        raise InvalidParameter(f"“count” is {COUNT_IS}, not “{shorten(text)}”.{near}")
     return text
 
 

@@ -61,9 +61,7 @@ def check_parameters(request: Request, *known: str) -> Mapping[str, str]:
 def _check_types(value: str) -> None:
     """Refuse a value of `types`, which `tenancy.api.json.JsonRenderer` acts on, before anything."""
     if value not in TYPES:
-        raise InvalidParameter(
-            f"“types” is one of {', '.join(TYPES)}, not “{shorten(value)}”.{nearest(value, TYPES)}"
-        )
+        raise _no_choice("types", value, TYPES)
 
 
 def int_parameter(request: Request, name: str, *, default: int, low: int, high: int) -> int:
@@ -85,8 +83,14 @@ def choice_parameter(request: Request, name: str, choices: Collection[str]) -> s
     """
     text = request.query_params.get(name)
     if text is not None and text not in choices:
-        raise InvalidParameter(f"“{name}” is one of {', '.join(choices)}, not “{shorten(text)}”.")
+        raise _no_choice(name, text, choices)
     return text
+
+
+def _no_choice(name: str, text: str, choices: Collection[str]) -> InvalidParameter:
+    return InvalidParameter(
+        f"“{name}” is one of {', '.join(choices)}, not “{shorten(text)}”.{nearest(text, choices)}"
+    )
 
 
 def json_body(request: Request) -> Any:

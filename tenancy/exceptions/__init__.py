@@ -42,6 +42,7 @@ from tenancy.exceptions.invalid_input import (
     StageNotAllowed,
     TypeNotAllowed,
     UnknownParameter,
+    UnsupportedMediaType,
     ValidationFailed,
 )
 from tenancy.exceptions.outages import (
@@ -149,5 +150,6 @@ __all__ = [
     "Unavailable",
     "Undecryptable",
     "UnknownParameter",
+    "UnsupportedMediaType",
     "ValidationFailed",
 ]

@@ -1,6 +1,9 @@
 """The caller sent something that can never work."""
 
-from tenancy.exceptions.root import TenancyError
+from collections.abc import Iterable
+from typing import Any
+
+from tenancy.exceptions.root import FieldError, TenancyError
 
 
 class InvalidInput(TenancyError):
@@ -27,7 +30,15 @@ class MalformedJson(InvalidInput):
     default_detail = "The body is not valid JSON."
 
 
-class InvalidParameter(InvalidInput):
+class _OutsideOfTheBody(InvalidInput):
+    """What is wrong is no part of the body: nothing points at it, so that the message names it."""
+
+    def __init__(self, detail: str = "", *, errors: Iterable[FieldError] = (), **more: Any) -> None:
+        told = tuple(errors) or (FieldError("", self.code, detail or self.default_detail),)
+        super().__init__(detail, errors=told, **more)
+
+
+class InvalidParameter(_OutsideOfTheBody):
     """A query parameter or header has a value outside its bounds."""
 
     code = "invalid_parameter"
@@ -41,7 +52,7 @@ class UnknownParameter(InvalidParameter):
     default_detail = "A parameter is not known here."
 
 
-class CursorInvalid(InvalidInput):
+class CursorInvalid(_OutsideOfTheBody):
     """A page cursor that was changed, or made for another list."""
 
     code = "cursor_invalid"
@@ -127,6 +138,13 @@ class IdempotencyKeyReused(InvalidInput):
 
     code = "idempotency_key_reused"
     default_detail = "This Idempotency-Key was used for another request. Take a new one."
+
+
+class UnsupportedMediaType(InvalidInput):
+    """A body of a media type, or packed in a way, that the route does not take."""
+
+    code = "unsupported_media_type"
+    default_detail = "Send the body with Content-Type: application/json."
 
 
 class PayloadTooLarge(InvalidDocument):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tenancy.exceptions import FieldError, InvalidParameter, ValidationFailed
+from tenancy.exceptions import InvalidParameter, ValidationFailed
 from tenancy.mongo.field_paths import META_FIELDS, colliding, flaw_of_path
 from tenancy.mongo.query_values import Path, Walk
 from tenancy.mongo.raw_json import shown
@@ -20,7 +20,7 @@ def parse_sort(text: str) -> list[tuple[str, int]]:
 
     Raises InvalidParameter.
     """
-    return _as_parameter(_SortWalk("").read_texts, text)
+    return _as_parameter("sort", _SortWalk("").read_texts, text)
 
 
 def checked_sort(raw: Any, at: str = "/sort") -> list[tuple[str, int]]:
@@ -38,7 +38,7 @@ def parse_fields(text: str) -> dict[str, int]:
     `_id` and `_meta` are always there. It is the same for the user's view and for what is stored.
     Raises InvalidParameter.
     """
-    return _as_parameter(_FieldsWalk("").read, text)
+    return _as_parameter("fields", _FieldsWalk("").read, text)
 
 
 def checked_fields(raw: Any, at: str = "/fields") -> dict[str, int]:
@@ -47,12 +47,11 @@ def checked_fields(raw: Any, at: str = "/fields") -> dict[str, int]:
     return _FieldsWalk(at).read(raw)
 
 
-def _as_parameter(read: Callable[[str], T], text: str) -> T:
+def _as_parameter(name: str, read: Callable[[str], T], text: str) -> T:
     try:
         return read(text)
     except ValidationFailed as error:
-        flaws = [FieldError("", "invalid_parameter", each.message) for each in error.errors]
-        raise InvalidParameter(error.detail, errors=flaws) from error
+        raise InvalidParameter(f"“{name}”: {error.errors[0].message}") from error
 
 
 def _all(raw: list[Any]) -> list[tuple[int, Any]]:

@@ -224,7 +224,6 @@ def test_replace_keeps_the_order_of_keys(documents):
     fields = {"z": 1, "a": {"y": 1, "b": 2}, "m": 3}
 
     shown, _ = documents.replace("x", fields)
-
     assert list(shown) == list(documents.get("x")) == ["_id", "z", "a", "m", "_meta"]
     assert list(documents.get("x")["a"]) == ["y", "b"]
 
