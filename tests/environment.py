@@ -98,6 +98,8 @@ def _forget_use() -> None:
         sys.modules["tenancy.usage"].forget_changes()
     if "accounts.last_used" in sys.modules:
         sys.modules["accounts.last_used"].forget_uses()
+    if "tenancy.mongo.clients" in sys.modules:
+        sys.modules["tenancy.mongo.clients"].close_clients()
 
 
 @pytest.hookimpl(optionalhook=True)
