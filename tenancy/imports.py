@@ -71,11 +71,12 @@ def import_lines(
 ) -> tuple[dict[str, Any], bool]:
     """Store every line. Return a report and whether all had been done before, under the same key.
 
-    `moved` is called before each step; what it raises ends the import. The report is `{lines, inserted, replaced, skipped, failed, problems, complete}`.
+    The report is `{lines, inserted, replaced, skipped, failed, problems, complete}`.
 
     Raises ImportStopped at the first line that cannot be stored, unless such lines are left out;
     IdempotencyKeyReused if the lines are not those that the record knows; and what ends it early,
-    such as PlanLimitReached. All of them have such a report as `extra["import"]`.
+    such as PlanLimitReached, or what `moved` raises, which is called before each step. All of them
+    have such a report as `extra["import"]`.
     """
     progress = Progress()
     if record is not None and not manner.dry_run:

@@ -82,11 +82,12 @@ def _is_accepted(found: socket.socket, port: int) -> bool:
 
 def _is_stalled(connection: socket.socket, untaken: float, silent: float) -> bool:
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size)
-    sent, came = (age / 1000 for age in TCP_INFO.unpack(info))
+    sent_ms, came_ms = TCP_INFO.unpack(info)
     if _bytes_in(connection, termios.TIOCOUTQ):
-        return sent >= untaken
+        return bool(sent_ms >= untaken * 1000)
     # What came and is not read yet means that it is the server that is at work.
-    return min(sent, came) >= silent and not _bytes_in(connection, termios.FIONREAD)
+    is_silent = min(sent_ms, came_ms) >= silent * 1000
+    return is_silent and not _bytes_in(connection, termios.FIONREAD)
 
 
 def _bytes_in(connection: socket.socket, queue: int) -> int:

@@ -141,10 +141,12 @@ def _obstacle(answer: http.client.HTTPResponse) -> str:
 def _bind_workers(port: int) -> None:
     """Have every process that granian forks die with the one that forked it, and watch its port."""
     parents: list[int] = []
-    os.register_at_fork(
-        before=lambda: parents.append(os.getpid()),
-        after_in_child=lambda: (die_with_parent(signal.SIGKILL, parents[-1]), watch(port)),
-    )
+
+    def begin() -> None:
+        die_with_parent(signal.SIGKILL, parents[-1])
+        watch(port)
+
+    os.register_at_fork(before=lambda: parents.append(os.getpid()), after_in_child=begin)
 
 
 if __name__ == "__main__":
