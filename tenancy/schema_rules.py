@@ -11,8 +11,9 @@ import jsonschema_rs
 import orjson
 
 from tenancy.exceptions import FieldError, ValidationFailed
+from tenancy.schema_patterns import MAX_CHARACTERS, MAX_SIZE, patterns_of, size_of, weigh_values
 from tenancy.schema_walk import Place, find_places, pointer_of
-from tenancy.schema_work import measure_work
+from tenancy.schema_work import measure_values, measure_work
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ROOT = "/json_schema"
@@ -22,7 +23,7 @@ MAX_SUBSCHEMAS = 1_000
 MAX_PATTERNS = 50
 MAX_ERRORS = 20
 MESSAGE_CHARACTERS = 200
-# Of each pattern, compiled: `^.{1,1000}$` takes less than 1 MiB of it.
+# Of each pattern, compiled: letters of all scripts take much, `schema_patterns` bounds the rest.
 PATTERN_BYTES = 4 * 1_048_576
 
 _META = jsonschema_rs.Draft202012Validator({"$ref": DIALECT}, offline=True)
@@ -58,7 +59,18 @@ def check_schema(schema: Any) -> tuple[jsonschema_rs.Validator, int]:
     if errors := [*_errors_of_places(schema, places)][:MAX_ERRORS]:
         raise ValidationFailed(errors[0].message, errors=errors)
     work = measure_work(places)
+    measure_values(places)
     return compile_schema(schema), work
+
+
+def weigh_bytes(schema: dict[str, Any]) -> tuple[int, int]:
+    """Return how many steps a schema that is taken may make for a byte of a text or number.
+
+    The second is so many if all errors are looked for: then no pattern is spared for maxLength.
+    """
+    places = find_places(schema)
+    weight = measure_values(places)
+    return weight, max(weight, sum(weigh_values(each, once=False) for each in places.values()))
 
 
 def cut(message: str) -> str:
@@ -93,17 +105,14 @@ def _errors_of_places(schema: dict[str, Any], places: dict[Place, Any]) -> Itera
     if len(places) > MAX_SUBSCHEMAS:
         message = f"A schema has at most {MAX_SUBSCHEMAS:,} schemas inside."
         yield FieldError(ROOT, "too_many_schemas", message)
-    patterns = sum(
-        len(each.get("patternProperties", ())) + ("pattern" in each)
-        for each in places.values()
-        if isinstance(each, dict)
-    )
+    patterns = sum(len(patterns_of(each)) for each in places.values() if isinstance(each, dict))
     if patterns > MAX_PATTERNS:
         message = f"A schema has at most {MAX_PATTERNS} patterns."
         yield FieldError(ROOT, "too_many_patterns", message)
     for place, each in places.items():
         if isinstance(each, dict):
             yield from _errors_of_names(place, each)
+            yield from _errors_of_patterns(place, each)
 
 
 def _errors_of_names(place: Place, each: dict[str, Any]) -> Iterator[FieldError]:
@@ -117,6 +126,18 @@ def _errors_of_names(place: Place, each: dict[str, Any]) -> Iterator[FieldError]
         if not each.get(keyword, "#").startswith("#"):
             message = "Only what is in this schema can be referred to: #, #/... or an #anchor."
             yield _error(place, keyword, "remote_reference", message)
+
+
+def _errors_of_patterns(place: Place, each: dict[str, Any]) -> Iterator[FieldError]:
+    for pattern in patterns_of(each):
+        if len(pattern) > MAX_CHARACTERS or size_of(pattern) > MAX_SIZE:
+            message = (
+                f"A pattern has at most {MAX_CHARACTERS:,} characters, and {MAX_SIZE:,} with its "
+                "counted repetitions written out."
+            )
+            is_own = pattern == each.get("pattern")
+            keyword = "pattern" if is_own else "patternProperties"
+            yield _error(place, keyword, "pattern_too_large", message)
 
 
 def _error(place: Place, keyword: str, code: str, message: str) -> FieldError:

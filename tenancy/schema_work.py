@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from tenancy.exceptions import FieldError, ValidationFailed
+from tenancy.schema_patterns import MAX_SIZE, is_once, weigh_values
 from tenancy.schema_walk import CHILDREN, IN_PLACE, NAMED, Place, inner_places, pointer_of
 
 MAX_WORK = 500
@@ -29,8 +30,18 @@ def measure_work(places: dict[Place, Any]) -> int:
     return _Measuring(places).work((), DOCUMENT_MAX_DEPTH)
 
 
+def measure_values(places: dict[Place, Any]) -> int:
+    """Return the most steps that patterns and divisions take for a byte of any text or number.
+
+    Raises ValidationFailed for more than MAX_SIZE.
+    """
+    return _MeasuringValues(places).work((), DOCUMENT_MAX_DEPTH)
+
+
 class _Measuring:
     """One walk over the graph of a schema's places."""
+
+    most = MAX_WORK
 
     def __init__(self, places: dict[Place, Any]) -> None:
         self._places = places
@@ -49,7 +60,7 @@ class _Measuring:
         if (known := self._works.get((place, depth))) is not None:
             return known
         together = self._applied_together(place)
-        total = sum(self._own(each) * times for each, times in together.items())
+        own, total = sum(self._own(each) * times for each, times in together.items()), 0
         by_name: Counter[Any] = Counter()
         for each, times in together.items() if depth else ():
             schema = self._places[each]
@@ -57,8 +68,8 @@ class _Measuring:
                 total += times * self._step(inner, depth)
             for inner in inner_places(schema, each, *NAMED):
                 by_name[inner[-2:]] += times * self._step(inner, depth)
-        total += max(by_name.values(), default=0)
-        if total > MAX_WORK:
+        total = self._both(own, total + max(by_name.values(), default=0))
+        if total > self.most:
             self._refuse_work()
         self._works[place, depth] = total
         return total
@@ -69,10 +80,16 @@ class _Measuring:
             self._refuse_work()
         return self.work(inner, depth - 1)
 
+    def _both(self, own: int, below: int) -> int:
+        return own + below
+
     def _own(self, place: Place) -> int:
         schema = self._places[place]
-        values = schema.get("enum", ()) if isinstance(schema, dict) else ()
-        return 1 + COMPARISON_WORK * sum(isinstance(value, dict | list) for value in values)
+        if not isinstance(schema, dict):
+            return 1
+        values = [*schema.get("enum", ()), schema.get("const"), *[[]] * ("uniqueItems" in schema)]
+        compared = COMPARISON_WORK * sum(isinstance(value, dict | list) for value in values)
+        return 1 + len(schema.get("dependentRequired", ())) + compared
 
     def _applied_together(self, place: Place, depth: int = 0) -> Counter[Place]:
         """Return what is applied to the same value along with a schema, itself included."""
@@ -112,9 +129,30 @@ class _Measuring:
         return self._anchors[name]
 
     def _refuse_work(self) -> NoReturn:
-        message = "The schema is too complex: its parts apply each other too often."
+        message = "The schema is too complex: its parts, or patterns, are applied too often."
         self._refuse((), "too_complex", message)
 
     def _refuse(self, place: Place, code: str, message: str) -> NoReturn:
         pointer = f"/json_schema{pointer_of(place)}"
         raise ValidationFailed(message, errors=[FieldError(pointer, code, message)])
+
+
+class _MeasuringValues(_Measuring):
+    """A text has nothing below it: of all that are on the way to it, one counts."""
+
+    most = MAX_SIZE
+
+    def __init__(self, places: dict[Place, Any]) -> None:
+        super().__init__(places)
+        self._has_references = any(
+            "$ref" in each or "$dynamicRef" in each
+            for each in places.values()
+            if isinstance(each, dict)
+        )
+
+    def _both(self, own: int, below: int) -> int:
+        return max(own, below)
+
+    def _own(self, place: Place) -> int:
+        once = not self._has_references and is_once(place)
+        return weigh_values(self._places[place], once=once)

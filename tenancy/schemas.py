@@ -15,12 +15,13 @@ from uuid import UUID
 
 import jsonschema_rs
 import orjson
+from django.conf import settings
 
 from tenancy.catalog import Tenant
-from tenancy.exceptions import FieldError, SchemaViolation
+from tenancy.exceptions import FieldError, SchemaViolation, ValidationFailed
 from tenancy.models import Collection, SchemaMode
 from tenancy.mongo import extended_json
-from tenancy.schema_rules import MAX_ERRORS, check_schema, cut
+from tenancy.schema_rules import MAX_ERRORS, check_schema, cut, weigh_bytes
 from tenancy.schema_walk import pointer_of
 
 CACHE_MAX_SCHEMAS = 256
@@ -30,6 +31,20 @@ POINTER_CHARACTERS = 1_000
 ERROR_MICROSECONDS = 12.0
 ERROR_BYTE_MICROSECONDS = 0.05
 EXPLANATION_MAX_MICROSECONDS = 250_000.0
+# The interpreter stands still while a document is judged: one that might take longer is refused.
+# What is wrong is looked for again, to be told: then it is up to three times as much.
+JUDGEMENT_MAX_NANOSECONDS = 100_000_000
+PLACE_NANOSECONDS = 10  # for each schema that is applied to it
+STEP_NANOSECONDS = 8  # of a pattern
+TOO_LARGE = FieldError(
+    "",
+    "too_large_for_schema",
+    "The document is too large for the patterns and parts of its schema. Simpler patterns, or "
+    "maxLength beside them, let it take larger ones.",
+)
+NOT_TAKEN = FieldError(
+    "", "schema_not_taken", "The schema of the collection is none that is taken now: set another."
+)
 
 Check = Callable[[dict[str, Any]], None]
 
@@ -45,6 +60,10 @@ class CompiledSchema:
     validator: jsonschema_rs.Validator
     sees_id: bool
     error_microseconds: float
+    work: int
+    weight: int
+    explaining_weight: int
+    is_taken: bool = True
 
     @classmethod
     def of(cls, schema: Any) -> "CompiledSchema":
@@ -52,37 +71,63 @@ class CompiledSchema:
         validator, work = check_schema(schema)
         sees_id = "_id" in schema.get("properties", ()) or "_id" in schema.get("required", ())
         named = max(map(len, map(orjson.dumps, _named(schema))), default=0)
-        return cls(
-            validator, sees_id, work * (ERROR_MICROSECONDS + ERROR_BYTE_MICROSECONDS * named)
-        )
+        slowness = work * (ERROR_MICROSECONDS + ERROR_BYTE_MICROSECONDS * named)
+        return cls(validator, sees_id, slowness, work, *weigh_bytes(schema))
+
+    @classmethod
+    def not_taken(cls) -> "CompiledSchema":
+        """Return what judges by a schema that was stored when it was taken, and is no more."""
+        nothing = jsonschema_rs.Draft202012Validator(False)
+        return cls(nothing, True, 0.0, 0, 0, 0, is_taken=False)
 
     def find_errors(self, document: dict[str, Any]) -> list[FieldError]:
         """Return at most `MAX_ERRORS` reasons why a document does not satisfy the schema."""
+        if not self.is_taken:
+            return [NOT_TAKEN]
         fields = document.copy()
         fields.pop("_meta", None)
         if not self.sees_id:
             fields.pop("_id", None)
-        if extended_json.is_json(fields) and self.validator.is_valid(fields):
+        if not self._is_quick_for(fields):
+            return [TOO_LARGE]
+        if (is_json := extended_json.is_json(fields)) and self.validator.is_valid(fields):
             return []
-        return self._explain(fields)
+        text = extended_json.dumps(fields)
+        spelled = orjson.loads(text)
+        if not is_json and self.validator.is_valid(spelled):
+            return []
+        return self._explain(text, spelled)
 
     def satisfies(self, fields: dict[str, Any]) -> bool:
         """Return whether fields satisfy the schema that are known to be nothing but JSON.
 
         That they do not may be wrong, where it is about their `_id`: `find_errors` knows.
         """
-        return not self.sees_id and self.validator.is_valid(fields)
+        return not self.sees_id and self._is_quick_for(fields) and self.validator.is_valid(fields)
 
-    def _explain(self, fields: dict[str, Any]) -> list[FieldError]:
+    def _is_quick_for(self, fields: dict[str, Any]) -> bool:
+        """Return whether no document like this one takes long; the text is needed for few."""
+        a_byte = self.weight * STEP_NANOSECONDS + self.work * PLACE_NANOSECONDS // 2
+        if a_byte * settings.TENANCY_MAX_DOCUMENT_BYTES <= JUDGEMENT_MAX_NANOSECONDS:
+            return True
         text = extended_json.dumps(fields)
-        spelled = orjson.loads(text)
-        if self.validator.is_valid(spelled):
-            return []
-        places = text.count(b",") + text.count(b"{") + text.count(b"[")
-        if places * self.error_microseconds <= EXPLANATION_MAX_MICROSECONDS:
+        if a_byte * len(text) <= JUDGEMENT_MAX_NANOSECONDS:
+            return True
+        worst = len(text) * self.weight * STEP_NANOSECONDS
+        return worst + _places(text) * self.work * PLACE_NANOSECONDS <= JUDGEMENT_MAX_NANOSECONDS
+
+    def _explain(self, text: bytes, spelled: Any) -> list[FieldError]:
+        is_quick = (
+            len(text) * self.explaining_weight * STEP_NANOSECONDS <= JUDGEMENT_MAX_NANOSECONDS
+        )
+        if is_quick and _places(text) * self.error_microseconds <= EXPLANATION_MAX_MICROSECONDS:
             errors = zip(range(MAX_ERRORS), self.validator.iter_errors(spelled), strict=False)
             return list(dict.fromkeys(_error_of(error) for _, error in errors))
-        return [_error_of(_first_error(self.validator, spelled))]
+        return _first_error(self.validator, spelled)
+
+
+def _places(text: bytes) -> int:
+    return text.count(b",") + text.count(b"{") + text.count(b"[")
 
 
 def _named(schema: Any) -> list[Any]:
@@ -98,12 +143,12 @@ def _named(schema: Any) -> list[Any]:
     return found
 
 
-def _first_error(validator: jsonschema_rs.Validator, value: Any) -> jsonschema_rs.ValidationError:
+def _first_error(validator: jsonschema_rs.Validator, value: Any) -> list[FieldError]:
     try:
         validator.validate(value)
     except jsonschema_rs.ValidationError as error:
-        return error
-    raise AssertionError("what was not valid is valid now")
+        return [_error_of(error)]
+    return []
 
 
 def _error_of(error: jsonschema_rs.ValidationError) -> FieldError:
@@ -162,6 +207,11 @@ class _Check:
         self._schema: CompiledSchema | None = None
         self._is_known = False
 
+    def passes(self, documents: Sequence[dict[str, Any]]) -> bool:
+        """Return whether nothing is against any of many such documents as `judge_json` is shown."""
+        schema = self._find_schema()
+        return self._noted is None and (schema is None or all(map(schema.satisfies, documents)))
+
     def judge_json(self, document_id: Any, fields: dict[str, Any]) -> None:
         """Judge fields without their `_id` that are known to be nothing but JSON."""
         schema = self._find_schema()
@@ -202,7 +252,10 @@ def _find_schema(organization_id: UUID, collection: str, digest: str) -> Compile
     row = Collection.objects.filter(organization_id=organization_id, name=collection).first()
     if row is None or row.schema_mode == SchemaMode.OFF:
         return None
-    found = CompiledSchema.of(orjson.loads(row.json_schema))
+    try:
+        found = CompiledSchema.of(orjson.loads(row.json_schema))
+    except ValidationFailed:
+        found = CompiledSchema.not_taken()
     with _lock:
         _cache[row.schema_digest] = found
         while len(_cache) > CACHE_MAX_SCHEMAS:

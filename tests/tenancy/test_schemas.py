@@ -133,3 +133,72 @@ def test_judging_a_thousand_plain_documents_costs_less_than_reading_their_json()
     judging = min(cpu(lambda: schema.find_errors(document)) for _ in range(3))
 
     assert judging < reading
+
+
+EMAIL = (
+    r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+    r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$"
+)
+USUAL = {
+    r"^\d{4}-\d{2}-\d{2}$": "2026-01-31",
+    r"^\+[1-9]\d{1,14}$": "+4930123456",
+    r"^[a-z0-9]+(?:-[a-z0-9]+)*$": "a-slug-of-7",
+    r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$":
+        "00112233-4455-6677-8899-aabbccddeeff",
+    r"^\p{L}{1,40}$": "Grüße",
+}  # fmt: skip
+
+
+def test_usual_patterns_judge_a_document_however_large_it_is():
+    schema = {"properties": {f"p{n}": {"pattern": each} for n, each in enumerate(USUAL)}}
+    schema["properties"]["email"] = {"pattern": EMAIL, "maxLength": 254}
+    schema["properties"]["price"] = {"multipleOf": 0.01}
+    fields = {f"p{n}": each for n, each in enumerate(USUAL.values())}
+    large = {**fields, "email": "a@example.com", "price": 1.25, "text": "x" * 1_000_000}
+
+    assert errors_of(schema, large) == []
+    assert errors_of(schema, {**large, "p0": "31.1."}) == [("/p0", "pattern")]
+    assert errors_of(schema, {**large, "email": "a"}) == [("/email", "pattern")]
+
+
+SLOW = "a[a-c]{900}[d-e]a"
+DEPENDENT = {f"{n}": ["a"] for n in range(400)}
+
+
+def test_what_a_pattern_would_take_long_for_is_refused_unread():
+    text = "abc" * 330_000
+    at_once = {"properties": {"a": {"pattern": SLOW}}}
+    corpus = [
+        (at_once, {"a": text}),
+        ({"properties": {"a": {"items": {"$ref": "#/$defs/s"}}}, "$defs": {"s": {"pattern": SLOW}}},
+         {"a": [text]}),
+        ({"properties": {"a": {"items": {"allOf": [{"format": "idn-hostname"}] * 50}}}},
+         {"a": ["é" * 9] * 30_000}),
+        ({"properties": {"a": {"items": {"allOf": [{"$ref": "#/$defs/c"}] * 40}}},
+          "$defs": {"c": {"const": [0] * 9_000}}},
+         {"a": [[0] * 9_000] * 50}),
+        ({"properties": {"a": {"items": {"dependentRequired": DEPENDENT}}}},
+         {"a": [{}] * 300_000}),
+        ({"propertyNames": {"pattern": SLOW}}, {text: 1}),
+        ({"patternProperties": {SLOW: {}}}, {text: 1}),
+        ({"properties": {"a": {"items": {"multipleOf": 0.01}}}}, {"a": [1e308] * 100_000}),
+        ({"properties": {"a": {"items": {"allOf": [{"type": "integer"}] * 490}}}},
+         {"a": [0] * 400_000}),
+    ]  # fmt: skip
+    for schema, document in corpus:
+        compiled, begun = CompiledSchema.of(schema), time.process_time()
+
+        assert not compiled.satisfies(document)
+        assert [each.code for each in compiled.find_errors(document)] == ["too_large_for_schema"]
+        assert time.process_time() - begun < 1, schema
+    assert errors_of(at_once, {"a": "a" + "b" * 900 + "da"}) == []
+
+
+def test_a_text_longer_than_it_may_be_is_not_matched_even_to_explain():
+    compiled = CompiledSchema.of({"properties": {"a": {"pattern": EMAIL[1:], "maxLength": 254}}})
+    begun = time.process_time()
+
+    errors = compiled.find_errors({"a": "a@" + "ab-" * 330_000})
+
+    assert [(each.pointer, each.code) for each in errors] == [("/a", "maxLength")]
+    assert time.process_time() - begun < 0.5

@@ -225,6 +225,19 @@ def test_a_snapshot_whose_schema_is_gone_judges_by_the_one_that_is_there(alice, 
     assert send(bob, "POST", DOCUMENTS, {}).status_code == 201
 
 
+def test_a_stored_schema_that_is_not_taken_any_more_lets_nothing_through(alice, bob):
+    text = '{"properties": {"a": {"pattern": "a[a-c]{12000}[d-e]a"}}}'
+    row = Collection.objects.filter(name="main")
+    row.update(json_schema=text, schema_digest=schemas.digest_of(text), schema_mode="enforce")
+    catalog.clear_cache()
+
+    problem = refused(send(bob, "POST", DOCUMENTS, {}), 422, "schema_violation")
+    assert [each["code"] for each in problem["errors"]] == ["schema_not_taken"]
+
+    assert put(alice, "off").status_code == 200
+    assert send(bob, "POST", DOCUMENTS, {}).status_code == 201
+
+
 def test_a_clone_has_the_schemas(acme, alice):
     put(alice, "enforce")
 
