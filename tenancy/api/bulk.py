@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from tenancy.api import schema_bulk as schema
 from tenancy.api.bulk_body import BulkOrder, ManyOrder, read_bulk, read_many
-from tenancy.api.json import JsonParser
+from tenancy.api.json import JsonParser, check_coding
 from tenancy.api.once import find_record
 from tenancy.api.requests import check_parameters, json_body
 from tenancy.api.views import DataViewSet
@@ -53,6 +53,7 @@ class BulkParser(JsonParser):
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
         """Return plain Python. Raises MalformedJson, InvalidDocument or PayloadTooLarge."""
+        check_coding(media_type or "", (parser_context or {}).get("request"))
         raw = stream.read(BULK_BODY_MAX_BYTES + 1)
         if len(raw) > BULK_BODY_MAX_BYTES:
             raise PayloadTooLarge(

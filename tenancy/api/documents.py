@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from tenancy.api import schema_documents as schema
 from tenancy.api import schema_queries
-from tenancy.api.json import JsonParser, MergePatchParser
+from tenancy.api.json import DOCUMENT_BODY_MAX_BYTES, JsonParser, MergePatchParser
 from tenancy.api.lists import ask_of_parameters, link_to, page_for
 from tenancy.api.requests import (
     ONE_CONDITION,
@@ -55,6 +55,7 @@ class DocumentViewSet(DataViewSet):
     """Documents of one of the organization's collections."""
 
     parser_classes = [JsonParser, MergePatchParser]
+    body_max_bytes = DOCUMENT_BODY_MAX_BYTES
     required = {
         "list": "documents.read",
         "retrieve": "documents.read",

@@ -5,6 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tenancy.api import schema_queries as schema
+from tenancy.api.json import QUERY_BODY_MAX_BYTES
 from tenancy.api.lists import (
     ask_of_body,
     checked_body,
@@ -25,6 +26,7 @@ from tenancy.mongo.pipelines import compile_pipeline
 class QueryViewSet(DataViewSet):
     """Queries with a body, counts, distinct values, aggregations, plans: all of them read."""
 
+    body_max_bytes = QUERY_BODY_MAX_BYTES
     required = {
         "query": "documents.read",
         "count": "documents.read",

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tenancy.api import schema_schemas as schema
+from tenancy.api.json import QUERY_BODY_MAX_BYTES
 from tenancy.api.requests import actor_of, check_parameters, json_body, validated
 from tenancy.api.serializers import NewSchema, SchemaTrial
 from tenancy.api.views import DataViewSet
@@ -33,6 +34,7 @@ def represent_schema(found: CollectionSchema) -> dict[str, Any]:
 class SchemaViewSet(DataViewSet):
     """What documents of a collection should look like."""
 
+    body_max_bytes = QUERY_BODY_MAX_BYTES
     required = {
         "retrieve": "documents.read",
         "update": "collections.manage",

@@ -1,9 +1,11 @@
 """Whatever a request is made of, the answer is a reason and never a crash: API.md, 1 and 5."""
 
+import gzip
 import json
 
 import pytest
 
+from tenancy.api.json import BODY_MAX_BYTES, QUERY_BODY_MAX_BYTES
 from tests.http import DOCUMENTS, PROBLEM_MEMBERS, document_url, pointers, refused, send
 
 WRITES = {"POST": DOCUMENTS, "PUT": document_url("x"), "PATCH": document_url("ada")}
@@ -122,6 +124,29 @@ def test_other_content_types_are_refused(alice, unchanged, method, path):
     for content_type in [*types, "multipart/form-data; boundary=x", "json"]:
         answer = send(alice, method, path, {"a": 1}, content_type)
         refused(answer, 415, "unsupported_media_type")
+
+
+def test_json_that_is_packed_or_not_in_utf_8_is_not_guessed_at(alice, unchanged):
+    for path in (document_url("ada"), "/api/v1/collections/main/bulk"):
+        method = "PUT" if path == document_url("ada") else "POST"
+        packed = send(alice, method, path, gzip.compress(b"{}"), Content_Encoding="gzip")
+        assert "Content-Encoding" in refused(packed, 415, "unsupported_media_type")["detail"]
+        wide = send(alice, method, path, {}, "application/json; charset=UTF-16")
+        assert "UTF-8" in refused(wide, 415, "unsupported_media_type")["detail"]
+
+
+def test_only_bodies_of_documents_may_be_large(alice, nobody):
+    """Whoever has no credential makes nobody read, and parse, megabytes."""
+    for client, path, most in (
+        (nobody, "/api/v1/auth/login", BODY_MAX_BYTES),
+        (alice, "/api/v1/collections", BODY_MAX_BYTES),
+        (alice, "/api/v1/collections/main/query", QUERY_BODY_MAX_BYTES),
+        (alice, "/api/v1/collections/main/aggregate", QUERY_BODY_MAX_BYTES),
+        (alice, "/api/v1/collections/main/schema/check", QUERY_BODY_MAX_BYTES),
+    ):
+        fits, larger = (b'{"x":1}'.ljust(most + more) for more in (0, 1))
+        refused(send(client, "POST", path, larger), 413, "payload_too_large")
+        assert send(client, "POST", path, fits).json()["code"] == "validation_failed", path
 
 
 @pytest.mark.parametrize(
