@@ -32,6 +32,7 @@ from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.importing import DocumentRefused, Outcome
 from tenancy.mongo.once import Progress, Record
 from tenancy.ndjson import Line
+from tenancy.schemas import Violations
 
 BATCH_LINES = 1_000
 # Of text: so that a batch passes a slow link well within the deadline of a call.
@@ -39,7 +40,7 @@ BATCH_BYTES = 2 * 1_048_576
 PROBLEMS_SHOWN = 100
 NOTHING: dict[str, Any] = {
     "lines": 0, "digest": "", "of": None, "inserted": 0, "replaced": 0, "skipped": 0, "failed": 0,
-    "problems": [],
+    "warned": 0, "problems": [],
 }  # fmt: skip
 
 
@@ -110,6 +111,7 @@ class _Import:
         self._manner = manner
         self._progress = progress
         self._moved = moved
+        self._noted = Violations()  # of the batch that is being stored
         self._step = BATCH_LINES
         self._lines = 0
         self.was_done = False
@@ -127,7 +129,7 @@ class _Import:
         del state["digest"], state["of"]
         if complete:
             state |= {"lines": self._lines, "skipped": self._skipped}
-        return {**state, "complete": complete}
+        return {**state, "complete": complete, "dry_run": self._manner.dry_run}
 
     def run(self, lines: Iterator[Line]) -> dict[str, Any]:
         """See `import_lines`."""
@@ -179,8 +181,9 @@ class _Import:
         self._check_same()
         try:
             return with_collection(
-                target.organization_id, target.collection, partial(call, chunk), by=target.by
-            )
+                target.organization_id, target.collection, partial(call, chunk),
+                by=target.by, noted=self._noted,
+            )  # fmt: skip
         except CollectionNotFound:
             if not self._manner.dry_run:
                 raise
@@ -209,6 +212,7 @@ class _Import:
         return outcomes
 
     def _batch(self, chunk: list[Item], documents: TenantCollection) -> list[Outcome]:
+        self._noted.forget()  # those of an attempt that was undone
         return documents.store_batch(
             [item.fields for item in chunk],
             replace=self._manner.replace,
@@ -221,6 +225,7 @@ class _Import:
         """Return how far the import is, once these outcomes are."""
         state = self._state | {"of": self._same.incarnation}
         problems = list(state["problems"])
+        state["warned"] += len(self._noted)
         for item, outcome in zip(chunk, outcomes, strict=False):
             if isinstance(outcome, TenancyError):
                 if not self._manner.skip:

@@ -173,6 +173,10 @@ class Violations:
         else:
             self._found.pop(key, None)
 
+    def forget(self) -> None:
+        """Forget what was noted: nothing of it was stored."""
+        self._found.clear()
+
     def of(self, document_id: Any) -> tuple[FieldError, ...]:
         """Return what a document has against it."""
         return self._found.get(_key(document_id), ())

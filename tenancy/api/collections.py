@@ -58,7 +58,7 @@ class CollectionViewSet(TenantViewSet):
         return Response(
             {"name": name},
             status=201,
-            headers={"Location": f"/api/v1/collections/{name}/documents"},
+            headers={"Location": f"/api/v1/collections/{name}"},
         )
 
     @extend_schema(**schema.GET_COLLECTION)

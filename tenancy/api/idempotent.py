@@ -13,7 +13,7 @@ header is ignored: there a repeat does no harm, or is the client's.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from typing import Any
 
@@ -96,13 +96,13 @@ def ask_of(request: Request, scope: Scope, *, digest: str | None = None) -> Ask 
     return None if whose is None else Ask(whose, key, digest or digest_of(request, request.data))
 
 
-def digest_of(request: Request, data: Any) -> str:
+def digest_of(request: Request, data: Any, *, but: Collection[str] = ()) -> str:
     """Return a digest of all that is asked; of the body's meaning, not of how it is spelled.
 
-    It is keyed: a body may hold a password.
+    The parameters `but` may be others in a repeat. It is keyed: a body may hold a password.
     """
     body = dict(data.lists()) if isinstance(data, MultiValueDict) else data
-    query = sorted(request.query_params.lists())
+    query = sorted(each for each in request.query_params.lists() if each[0] not in but)
     parts = [request.method, request.path, query, body]
     return keyed_digest(json.dumps(parts, sort_keys=True, default=str))
 

@@ -35,7 +35,8 @@ def _one_of(default: str, other: str) -> dict[str, Any]:
 REPORT: dict[str, Any] = {
     "type": "object",
     "required": [
-        "lines", "inserted", "replaced", "skipped", "failed", "problems", "complete",
+        "lines", "inserted", "replaced", "skipped", "failed", "warned", "problems",
+        "complete", "dry_run",
     ],
     "properties": {
         "lines": _COUNT,
@@ -43,14 +44,16 @@ REPORT: dict[str, Any] = {
         "replaced": _COUNT,
         "skipped": {**_COUNT, "description": "Lines without a document."},
         "failed": _COUNT,
+        "warned": {**_COUNT, "description": "Stored although the schema, which warns, is against."},
         "problems": {"type": "array", "items": _LINE_PROBLEM, "description": "The first 100."},
         "complete": {"type": "boolean"},
+        "dry_run": {"type": "boolean"},
     },
 }  # fmt: skip
 _EXAMPLE_LINES = '{"_id": "A-7", "total": 40}\n{"_id": "A-8", "total": 12}\n'
 _IMPORTED = {
-    "lines": 2, "inserted": 2, "replaced": 0, "skipped": 0, "failed": 0, "problems": [],
-    "complete": True,
+    "lines": 2, "inserted": 2, "replaced": 0, "skipped": 0, "failed": 0, "warned": 0,
+    "problems": [], "complete": True, "dry_run": False,
 }  # fmt: skip
 _TAKEN = {
     "line": 1, "code": "already_exists", "detail": "There is a document with this _id already.",

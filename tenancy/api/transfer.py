@@ -22,7 +22,7 @@ from tenancy.api.json import JsonRenderer, wants_plain
 from tenancy.api.lists import filter_of_parameters, refuse_parameters_of_lists
 from tenancy.api.once import find_record
 from tenancy.api.requests import actor_of, check_parameters, choice_parameter
-from tenancy.api.views import DataViewSet
+from tenancy.api.views import VIOLATIONS, DataViewSet
 from tenancy.exceptions import UnsupportedMediaType
 from tenancy.exports import Export, open_export
 from tenancy.imports import Manner, Target, import_lines
@@ -123,7 +123,7 @@ class TransferViewSet(DataViewSet):
             dry_run=_is_yes(request, "dry_run"),
         )
         lines_of_chunks = _find_reading(request)
-        record = find_record(self, self.tenant, digest_of(request, None))
+        record = find_record(self, self.tenant, digest_of(request, None, but=("on_error",)))
         chunks = chunks_of(_reader(request))
         first = next(chunks, b"")  # a thread is held by whoever sends nothing, a slot is not
         slot = SLOTS.take(self.tenant.id)
@@ -136,6 +136,8 @@ class TransferViewSet(DataViewSet):
         finally:
             slot.give_back()
         response = Response(report, status=207 if report["failed"] else 200)
+        if report["warned"]:
+            response[VIOLATIONS] = str(report["warned"])
         if is_repeat:
             response[REPLAYED] = "true"
         return response

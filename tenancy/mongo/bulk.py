@@ -237,6 +237,6 @@ def _aborted(changes: Numbered, failed: Mapping[int, TenancyError]) -> BulkAbort
     errors: list[FieldError] = []
     for number, change in changes:
         if (error := failed.get(number)) is not None:
-            errors.append(FieldError(f"/operations/{number}", error.code, error.detail))
-            errors += located(number, change, error)
+            whole = FieldError(f"/operations/{number}", error.code, error.detail)
+            errors += [*located(number, change, error)] or [whole]
     return BulkAborted(errors=errors[:ABORTED_MAX_ERRORS])

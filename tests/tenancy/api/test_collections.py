@@ -23,7 +23,7 @@ def test_a_collection_is_created_and_listed_in_order(bob, acme, behind):
     for name in created:
         answer = send(bob, "POST", COLLECTIONS, {"name": name})
         assert (answer.status_code, answer.json()) == (201, {"name": name})
-        assert bob.get(answer["Location"]).json()["data"] == []
+        assert bob.get(answer["Location"]).json()["name"] == name
 
     assert names(bob) == ["a-1_b", "main", "orders"]
     made = {*before, *behind.names_of(acme.organization, *created)}

@@ -55,7 +55,8 @@ def test_what_goes_in_comes_out_in_id_order(alice, acme, globex):
     out = parsed(got(alice))
 
     assert (report, problems) == (
-        {"lines": 3, "inserted": 3, "replaced": 0, "skipped": 0, "failed": 0}, [],
+        {"lines": 3, "inserted": 3, "replaced": 0, "skipped": 0, "failed": 0, "warned": 0,
+         "dry_run": False}, [],
     )  # fmt: skip
     assert [document["_id"] for document in out] == [1, 3, "a"]
     assert {each["_id"]: each for each in sent} == {
@@ -291,7 +292,7 @@ def test_a_repeat_under_a_key_goes_on_and_imports_nothing_twice(alice):
     assert sorted(each["n"] for each in parsed(got(alice))) == list(range(2_500))
     refused(put_in(alice, whole[:-10] + b"\n", **key), 422, "idempotency_key_reused")
     refused(put_in(alice, b'{"n": -1}\n' + whole, **key), 422, "idempotency_key_reused")
-    refused(put_in(alice, whole, "?on_error=skip", **key), 422, "idempotency_key_reused")
+    refused(put_in(alice, whole, "?mode=upsert", **key), 422, "idempotency_key_reused")
 
 
 def test_a_line_that_stopped_an_import_can_be_mended_under_the_same_key(alice):
