@@ -13,6 +13,11 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 RATIO_MAX = 200
 # Until so much came out, any ratio is fine.
 RATIO_FREE_BYTES = 16 * 1_048_576
+# Tools that pack in parts put some kilobytes into each.
+PARTS_FREE, PART_MIN_BYTES = 1_000, 1_024
+FIRST_BYTES = 1_024
+# A line feed costs a client a thousandth of a byte; every other line may be blank, and so many.
+BLANKS_FREE = 10_000
 GZIP_WINDOW = 31  # the largest window, in a gzip container: see zlib's inflateInit2
 
 Read = Callable[[int], bytes]
@@ -36,33 +41,71 @@ def chunks_of(read: Read) -> Iterator[bytes]:
         yield chunk
 
 
+def whole(chunks: Iterator[bytes], length: int) -> Iterator[bytes]:
+    """Yield the chunks. Raises MalformedJson if they are fewer than `length` bytes together."""
+    for chunk in chunks:
+        length -= len(chunk)
+        yield chunk
+    if length > 0:
+        raise MalformedJson("The body ends before its Content-Length.")
+
+
 def gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Yield what gzip has packed, a bounded piece at a time.
 
     Raises MalformedJson if it is none or is cut off, and PayloadTooLarge for a bomb.
     """
-    unpack, came_in, came_out = zlib.decompressobj(GZIP_WINDOW), 0, 0
+    unpacking = _Unpacking()
     for chunk in chunks:
-        came_in += len(chunk)
-        while chunk:
-            if unpack.eof:  # another file follows: as `cat a.gz b.gz` makes it
-                unpack = zlib.decompressobj(GZIP_WINDOW)
-            piece, chunk = _unpack(unpack, chunk)  # noqa: PLW2901 -- what is left of it
-            came_out += len(piece)
-            if came_out > max(RATIO_FREE_BYTES, RATIO_MAX * came_in):
+        yield from unpacking.pieces_of(chunk)
+    unpacking.end()
+
+
+class _Unpacking:
+    def __init__(self) -> None:
+        self._unpack = zlib.decompressobj(GZIP_WINDOW)
+        self._came_in = self._came_out = 0
+        self._parts = 1
+        self._step = FIRST_BYTES
+
+    def pieces_of(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield what a chunk has packed; small slices first, as their rest is copied each time."""
+        self._came_in += len(chunk)
+        at = 0
+        while at < len(chunk):
+            if self._unpack.eof:  # another file follows: as `cat a.gz b.gz` makes it
+                self._begin_part()
+            packed = chunk[at : at + self._step]
+            piece, left = _unpack(self._unpack, packed)
+            at += len(packed) - left
+            self._step = min(self._step * 2, CHUNK_BYTES)
+            self._came_out += len(piece)
+            if self._came_out > max(RATIO_FREE_BYTES, RATIO_MAX * self._came_in):
                 raise PayloadTooLarge(f"The body unpacks to more than {RATIO_MAX} times its size.")
-            yield piece
-    if came_in and not unpack.eof:
-        raise MalformedJson("The gzip body ends too early.")
+            if piece:
+                yield piece
+
+    def end(self) -> None:
+        """Raise MalformedJson if the last part is not whole."""
+        if self._came_in and not self._unpack.eof:
+            raise MalformedJson("The gzip body ends too early.")
+
+    def _begin_part(self) -> None:
+        self._unpack, self._step = zlib.decompressobj(GZIP_WINDOW), FIRST_BYTES
+        self._parts += 1
+        if self._parts > PARTS_FREE + self._came_in // PART_MIN_BYTES:
+            raise PayloadTooLarge(
+                f"The body has more than {PARTS_FREE:,} gzip files in it, and they are tiny."
+            )
 
 
-def _unpack(unpack: "zlib._Decompress", chunk: bytes) -> tuple[bytes, bytes]:
-    """Return a piece of what a chunk has packed, and what is left of the chunk."""
+def _unpack(unpack: "zlib._Decompress", packed: bytes) -> tuple[bytes, int]:
+    """Return a piece of what is packed, and how many bytes of it are left."""
     try:
-        piece = unpack.decompress(chunk, CHUNK_BYTES)
+        piece = unpack.decompress(packed, CHUNK_BYTES)
     except zlib.error as error:
         raise MalformedJson("The body is not valid gzip.") from error
-    return piece, unpack.unconsumed_tail or unpack.unused_data
+    return piece, len(unpack.unconsumed_tail or unpack.unused_data)
 
 
 def at_most(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
@@ -76,7 +119,20 @@ def at_most(chunks: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
 
 
 def lines_of(chunks: Iterator[bytes]) -> Iterator[Line]:
-    """Yield every line, empty ones too, without line ends and without a byte order mark."""
+    """Yield every line, empty ones too, without line ends and without a byte order mark.
+
+    Raises MalformedJson if far more are blank than not.
+    """
+    blanks = 0
+    for line in _all_lines(chunks):
+        if line.content is not None and not line.content.strip():
+            blanks += 1
+            if blanks > BLANKS_FREE + line.number // 2:
+                raise MalformedJson("Most of the lines are blank.")
+        yield line
+
+
+def _all_lines(chunks: Iterator[bytes]) -> Iterator[Line]:
     number, parts, size = 0, list[bytes](), 0
     for chunk in chunks:
         first, *others = chunk.split(b"\n")
@@ -86,7 +142,10 @@ def lines_of(chunks: Iterator[bytes]) -> Iterator[Line]:
             yield _line(number, parts, size, is_ended=True)
             parts, size, first = [], 0, piece
         size += len(first)
-        parts = [*parts, first] if size <= LINE_MAX_BYTES else [b""]
+        if size > LINE_MAX_BYTES:
+            parts = []
+        else:
+            parts.append(first)
     if size:
         yield _line(number + 1, parts, size, is_ended=False)
 

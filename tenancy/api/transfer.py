@@ -23,12 +23,12 @@ from tenancy.api.lists import filter_of_parameters, refuse_parameters_of_lists
 from tenancy.api.once import find_record
 from tenancy.api.requests import actor_of, check_parameters, choice_parameter
 from tenancy.api.views import VIOLATIONS, DataViewSet
-from tenancy.exceptions import UnsupportedMediaType
+from tenancy.exceptions import MalformedJson, UnsupportedMediaType
 from tenancy.exports import Export, open_export
 from tenancy.imports import Manner, Target, import_lines
 from tenancy.lifecycle import declare_collection
 from tenancy.mongo.extended_json import dumps_lines
-from tenancy.ndjson import Line, Read, at_most, chunks_of, gunzipped, lines_of
+from tenancy.ndjson import Line, Read, at_most, chunks_of, gunzipped, lines_of, whole
 from tenancy.slots import SLOTS, Slot
 
 NDJSON = "application/x-ndjson"
@@ -124,8 +124,10 @@ class TransferViewSet(DataViewSet):
         )
         lines_of_chunks = _find_reading(request)
         record = find_record(self, self.tenant, digest_of(request, None, but=("on_error",)))
-        chunks = chunks_of(_reader(request))
+        chunks = whole(chunks_of(_reader(request)), _length(request))
         first = next(chunks, b"")  # a thread is held by whoever sends nothing, a slot is not
+        if not first and "Transfer-Encoding" in request.headers:
+            raise MalformedJson("No chunk of the body could be read.")
         slot = SLOTS.take(self.tenant.id)
         try:
             lines = lines_of_chunks(_noted(chain([first], chunks), slot))
@@ -182,3 +184,11 @@ def _reader(request: Request) -> Read:
         read: Read = environ["wsgi.input"].read
         return read
     return plain.read
+
+
+def _length(request: Request) -> int:
+    """Return how long the body is said to be; 0 if not. Raises MalformedJson if chunked, too."""
+    said = request.META.get("CONTENT_LENGTH") or ""
+    if said and "Transfer-Encoding" in request.headers:
+        raise MalformedJson("A body has a Content-Length or a Transfer-Encoding, never both.")
+    return int(said) if said.isdecimal() else 0
