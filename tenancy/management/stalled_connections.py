@@ -13,6 +13,7 @@ import socket
 import struct
 import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from threading import Event, Thread
 
 # What was to be sent has not been taken for so long.
@@ -36,7 +37,8 @@ def watch(port: int) -> None:
 def _look_again_and_again(port: int) -> None:
     never = Event()
     while not never.wait(LOOK_SECONDS):
-        end_stalled(port)
+        with suppress(OSError):  # as when so many files are open that there is none left to look by
+            end_stalled(port)
 
 
 def end_stalled(
@@ -58,14 +60,24 @@ def end_stalled(
 def _connections(port: int) -> Iterator[socket.socket]:
     """Yield a handle of its own to each accepted connection."""
     for name in os.listdir(FOLDER):
-        try:
-            found = socket.socket(fileno=os.dup(int(name)))
-        except OSError:  # no socket, or closed meanwhile
-            continue
-        if _is_accepted(found, port):
+        found = _open_handle(int(name))
+        if found is not None and _is_accepted(found, port):
             yield found
-        else:
+        elif found is not None:
             found.close()
+
+
+def _open_handle(descriptor: int) -> socket.socket | None:
+    """Return a second handle of a socket; None if it is something else, or closed by now."""
+    try:
+        copy = os.dup(descriptor)
+    except OSError:
+        return None
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        return None
 
 
 def _is_accepted(found: socket.socket, port: int) -> bool:

@@ -1,5 +1,6 @@
 """A worker ends the connections on which nothing moves, and no others."""
 
+import os
 import socket
 import sys
 from contextlib import ExitStack
@@ -51,7 +52,9 @@ def test_a_client_that_sends_nothing_or_reads_nothing_is_let_go(connect):
     waiting.send(b"a request that the server has not come to")
     assert server_of_waiting.recv(1, socket.MSG_PEEK)
 
+    files = os.listdir("/proc/self/fd")
     assert end_stalled(port) == 0
+    assert len(os.listdir("/proc/self/fd")) == len(files)
     assert end_stalled(port + 1, untaken=0, silent=0) == 0
     assert end_stalled(port, untaken=0, silent=3600) == 1
     assert has_ended(server_of_unreading)
