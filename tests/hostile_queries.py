@@ -223,7 +223,7 @@ PIPELINES = [
     (C, f"{X}/499", computed([1] * 600)),
     (C, "/2", [{"$set": {"x": ["$x"] * 20}}] * 3), (C, "/1", [{"$set": {"x": {"$concatArrays": ["$x"] * 40}}}] * 2),
     (C, "/9", [{"$set": {"x": "$$ROOT"}}] * 10), (C, "/0", computed({"$let": {"vars": {"a": ["$a"] * 40}, "in": ["$$a"] * 40}})),
-    (C, "/2", [{"$group": {"_id": ["$_id"] * 20}}] * 3), (C, "/2/$facet/a/0", [{"$facet": {"a": [{"$set": {"x": ["$x"] * 20}}]}}] * 3),
+    (C, "/2", [{"$group": {"_id": ["$_id"] * 20}}] * 3), (C, "/1/$facet/a/0", [{"$facet": {"a": [{"$set": {"x": ["$x"] * 20}}]}}] * 2),
     (C, f"{X}/$map/in/$map", computed({"$map": {"input": "$a", "in": {"$map": {"input": "$a", "in": 1}}}})),
     (C, f"{X}/$filter/cond/$in/1", computed({"$filter": {"input": "$a", "cond": {"$in": ["$$this", "$a"]}}})),
     (C, f"{X}/$map/in", computed({"$map": {"input": "$a", "in": "$$ROOT"}})), (C, f"{X}/$map/in", computed({"$map": {"input": "$a", "in": "$a"}})),

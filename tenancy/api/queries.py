@@ -1,5 +1,6 @@
 """Questions about the documents of one collection."""
 
+from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -68,7 +69,9 @@ class QueryViewSet(DataViewSet):
         given = checked_body(json_body(request), ("pipeline",))
         if "pipeline" not in given:
             raise wrong("/pipeline", "A pipeline is an array of stages.")
-        stages = compile_pipeline(given["pipeline"], "/pipeline")
+        # Not the plan's: before it was the organization's, its documents may have been larger.
+        most = settings.TENANCY_MAX_DOCUMENT_BYTES
+        stages = compile_pipeline(given["pipeline"], "/pipeline", document_bytes=most)
         return Response({"data": self.read(collection, lambda each: each.aggregated(stages))})
 
     @extend_schema(**schema.EXPLAIN)

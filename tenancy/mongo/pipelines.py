@@ -5,10 +5,10 @@ from typing import Any
 
 from tenancy.exceptions import OperatorNotAllowed, QueryTooComplex, StageNotAllowed
 from tenancy.mongo.expression_operators import ACCUMULATORS
-from tenancy.mongo.expression_weights import weight_of_stage
 from tenancy.mongo.expressions import ExpressionWalk
 from tenancy.mongo.field_paths import colliding, flaw_of_name, flaw_of_path
 from tenancy.mongo.filters import FilterWalk
+from tenancy.mongo.pipeline_weights import Load
 from tenancy.mongo.query_values import Path, is_whole, meant
 from tenancy.mongo.raw_json import shown
 from tenancy.wording import shorten
@@ -20,16 +20,27 @@ FACET_MAX_STAGES = 10
 LIMIT_MAX = 10_000
 SKIP_MAX = 10_000
 BOUNDARIES_MAX = 1_000
-MAX_WEIGHT = 1_000
+DOCUMENT_BYTES = 1_048_576
 # What may run before `_meta.by` is out of sight, because it cannot show it; an index serves these.
 HARMLESS = frozenset(("$match", "$sort", "$limit", "$skip"))
+TOO_MUCH = (
+    "The stages up to here could put more together than MongoDB has memory for: copies of large"
+    " fields, or objects for each element. Behind a $group with $push nearly nothing may be: put"
+    " objects together inside of the $push. A field of an object is made for each element of an"
+    " array: {$mergeObjects: [{...}]} makes the object once."
+)
 OUT_OF_SIGHT = "_meta.by"
 BUCKET_FIELDS = frozenset(("groupBy", "boundaries", "default", "output"))
 UNWIND_FIELDS = frozenset(("path", "includeArrayIndex", "preserveNullAndEmptyArrays"))
 
 
-def compile_pipeline(raw: Any, at: str = "/pipeline") -> list[dict[str, Any]]:
+def compile_pipeline(
+    raw: Any, at: str = "/pipeline", *, document_bytes: int = DOCUMENT_BYTES
+) -> list[dict[str, Any]]:
     """Return the MongoDB stages that raw JSON spells; `at` is the pointer to it in the request.
+
+    What documents of at most `document_bytes` could make MongoDB allocate is bounded, whatever is
+    in them: see `pipeline_weights`.
 
     What comes out is in the user's view, for `Boundary.pipeline`: a first `$match` stays the first
     stage. `_meta.by`, which clients do not see, is unset behind the `$match`, `$sort`, `$limit` and
@@ -40,7 +51,7 @@ def compile_pipeline(raw: Any, at: str = "/pipeline") -> list[dict[str, Any]]:
     StageNotAllowed, OperatorNotAllowed, TypeNotAllowed, QueryTooComplex, or ValidationFailed for
     another shape.
     """
-    walk = PipelineWalk(at)
+    walk = PipelineWalk(at, document_bytes)
     walk.check_size(raw, PIPELINE_MAX_BYTES)
     stages = walk.read_stages(raw, None, PIPELINE_MAX_STAGES)
     lead = next((i for i, stage in enumerate(stages) if not stage.keys() <= HARMLESS), len(stages))
@@ -50,12 +61,14 @@ def compile_pipeline(raw: Any, at: str = "/pipeline") -> list[dict[str, Any]]:
 class PipelineWalk(ExpressionWalk):
     """One look at a raw pipeline."""
 
-    weight = 1
+    def __init__(self, at: str, document_bytes: int) -> None:
+        super().__init__(at)
+        self.load = Load.of_documents(document_bytes)
 
     def read_stages(
         self, raw: Any, path: Path, most: int, *, is_branch: bool = False
     ) -> list[dict[str, Any]]:
-        """Return compiled stages; `weight` is then what they may have made of a document."""
+        """Return compiled stages; `load` is then what they may have made of a document."""
         stages = self.check_array(raw, path, "A pipeline")
         if len(stages) > most:
             self.refuse(path, f"There are at most {most} stages here.", QueryTooComplex)
@@ -64,10 +77,9 @@ class PipelineWalk(ExpressionWalk):
             at = (path, index)
             name, value = self._check_stage(each, at, is_branch=is_branch)
             compiled = STAGES[name](self, value, (at, name))
-            self.weight *= weight_of_stage(compiled) if name in MAKING else 1
-            if self.weight > MAX_WEIGHT:
-                message = "The stages up to here put too many copies of fields together."
-                self.refuse(at, message, QueryTooComplex)
+            self.load = self.load.behind(name, compiled)
+            if self.load.is_too_much:
+                self.refuse(at, TOO_MUCH, QueryTooComplex)
             read.append({name: compiled})
         return read
 
@@ -89,13 +101,14 @@ class PipelineWalk(ExpressionWalk):
         if not 0 < len(branches) <= FACET_MAX_BRANCHES:
             message = f"$facet has 1 to {FACET_MAX_BRANCHES} branches."
             self.refuse(path, message, QueryTooComplex)
-        read, before, largest = {}, self.weight, 1
+        read, before = {}, self.load
+        loads: list[Load] = []
         for name, stages in branches.items():
             self._check_name(name, (path, name))
-            self.weight = before
+            self.load = before.in_branch()
             read[name] = self.read_stages(stages, (path, name), FACET_MAX_STAGES, is_branch=True)
-            largest = max(largest, self.weight)
-        self.weight = largest
+            loads.append(self.load)
+        self.load = before.with_branches(loads)
         return read
 
     def _check_name(self, raw: Any, path: Path) -> str:
@@ -267,8 +280,6 @@ def _literal(value: Any) -> Any:
     return {"$literal": value} if isinstance(value, str | dict | list) else value
 
 
-# The stages that put new values together.
-MAKING = frozenset(("$group", "$project", "$set", "$bucket", "$sortByCount"))
 STAGES: Mapping[str, Callable[[PipelineWalk, Any, Path], Any]] = {
     "$match": PipelineWalk._read_match,  # noqa: SLF001
     "$group": PipelineWalk._read_group,  # noqa: SLF001

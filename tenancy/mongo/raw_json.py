@@ -18,6 +18,11 @@ from tenancy.exceptions import FieldError, InvalidDocument, MalformedJson
 
 INT64_CHARACTERS = len(str(-(2**63)))  # a longer text is out of range; int() is not even asked
 SHOWN_KEY_CHARACTERS = 64
+# In a larger text the place of a flaw is not looked for: that costs 100 bytes for each value.
+PLACED_MAX_BYTES = 1_048_576
+TOO_LARGE_TO_PLACE = (
+    "The body holds an object with a key twice, or a number outside of 64 bits and doubles."
+)
 
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")  # NUL, or a half of a pair
@@ -99,6 +104,8 @@ def _load_carefully(raw: bytes) -> Any:
         raise _malformed(exc.msg.removesuffix(" at"), exc.lineno, exc.colno) from exc
     except RecursionError as exc:
         raise refusal(None, "The body is nested too deeply.") from exc
+    if hooks.flawed and len(raw) > PLACED_MAX_BYTES:
+        raise refusal(None, TOO_LARGE_TO_PLACE)
     if hooks.flawed or SUSPECT_ESCAPE.search(raw):
         _refuse_flaws(tree)
     return tree

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tenancy.exceptions import InvalidInput, StageNotAllowed
+from tenancy.exceptions import InvalidInput, QueryTooComplex, StageNotAllowed
 from tenancy.mongo.expression_operators import ACCUMULATORS, OPERATORS
 from tenancy.mongo.filters import LOGICAL, ON_FIELDS
 from tenancy.mongo.pipelines import STAGES, compile_pipeline
@@ -69,6 +69,67 @@ def test_what_is_hostile_is_refused_at_its_place():
 def test_a_slip_is_told_what_was_meant():
     with pytest.raises(StageNotAllowed, match="Did you mean “\\$match”"):
         compile_pipeline([{"$mtch": {}}])
+
+
+def concatenated(field, times):
+    return {"$concatArrays": [f"${field}"] * times}
+
+
+# ruff: noqa: E501 -- one pipeline a line
+GROUPED = [{"$unwind": "$a"}, {"$group": {"_id": None, "x": {"$push": "$k"}}}]
+MAPPED = {"$map": {"input": "$a", "in": {"x": "$$this", "y": {"$concat": ["-", "$$this"]}}}}
+# Each of them made MongoDB allocate gigabytes, of documents of 1 MiB.
+BOMBS = [
+    [*GROUPED, {"$set": {"y": concatenated("x", 30)}}, {"$set": {"z": concatenated("y", 30)}}],
+    [*GROUPED, {"$set": {"y": concatenated("x", 12)}}],
+    [*GROUPED, {"$project": {"n": {"$size": concatenated("x", 12)}}}],
+    [*GROUPED, {"$set": {"y": {"$map": {"input": "$x", "in": {"v": "$$this"}}}}}],
+    [*GROUPED, {"$set": {"y": {"$objectToArray": "$x"}}}],
+    [*GROUPED, *[{"$set": {f"y{n}": concatenated("x", 2)}} for n in range(6)]],
+    [*GROUPED, {"$set": {f"y{n}": concatenated("x", 2) for n in range(6)}}],
+    [*GROUPED, {"$project": {"n": {"$setEquals": ["$x"] * 5}}}],
+    [{"$set": {"y": concatenated("a", 15)}}, {"$set": {"z": concatenated("y", 60)}}],
+    [{"$project": {"n": {"$size": {"$setUnion": ["$a"] * 200}}}}],
+    [{"$set": {"y": {"$map": {"input": "$a", "in": {f"f{n}": {"x": "$$this"} for n in range(60)}}}}}],
+    [{"$set": {"y": {"$map": {"input": "$a", "in": {"$concat": ["x" * 60_000, "$$this"]}}}}}],
+    [{"$set": {"y": {"$map": {"input": {"$split": ["$a", ","]}, "in": {"x": ["$$this"] * 9, "y": ["$$this"] * 90}}}}}],
+    [{"$set": {"a.b": {"$concat": ["x" * 60_000, {"$toString": "$n"}]}}}],
+    [{"$set": {"a": {"b": {"$concatArrays": ["$c", "$c"]}}}}],
+    [{"$set": {"a.b": "$c"}}, {"$set": {"d": {"$map": {"input": "$a", "in": {"$slice": ["$$this.b", 9]}}}}}],
+    [{"$facet": {f"f{n}": [*GROUPED, {"$set": {"y": concatenated("x", 2)}}] for n in range(5)}}],
+    [{"$sort": {"n": 1}}, {"$facet": {f"f{n}": [{"$sortByCount": "$a"}] for n in range(10)}}],
+    [{"$facet": {"f": []}}, {"$set": {"y": concatenated("f", 12)}}],
+]  # fmt: skip
+# What people do, and documents of 1 MiB have room for.
+EVERYDAY = [
+    [{"$group": {"_id": "$k", "all": {"$push": "$$ROOT"}}}, {"$set": {"all": {"$slice": ["$all", 5]}}}],
+    [*GROUPED, {"$project": {"n": {"$size": "$x"}, "x": {"$sortArray": {"input": "$x", "sortBy": 1}}}}],
+    [{"$group": {"_id": "$k", "x": {"$push": {"k": "$a", "v": "$b"}}}}, {"$set": {"x": {"$arrayToObject": "$x"}}}],
+    [{"$set": {"x": {"$arrayToObject": {"$map": {"input": {"$objectToArray": "$a"}, "in": {"k": "$$this.k", "v": "$$this.v"}}}}}}],
+    [{"$set": {"lines": MAPPED}}, {"$set": {"lines": MAPPED}}, {"$unwind": "$lines"}, {"$sortByCount": "$lines.x"}],
+    [{"$project": {"who": {"name": "$n", "city": "$city"}, "sum": {"$sum": "$a.b"}}}, {"$sort": {"sum": 1}}],
+    [{"$facet": {f"f{n}": [{"$sortByCount": "$a"}, {"$limit": 5}] for n in range(10)}}],
+    [{"$group": {"_id": {"y": "$y", "m": "$m"}, "n": {"$sum": 1}}}, {"$project": {"y": "$_id.y", "m": "$_id.m", "n": 1}}],
+]  # fmt: skip
+
+
+def test_no_pipeline_makes_mongodb_allocate_more_than_there_is():
+    for raw in BOMBS:
+        with pytest.raises(QueryTooComplex):
+            assert not compile_pipeline(raw), raw
+
+
+def test_what_people_ask_for_every_day_is_not_too_much():
+    for raw in EVERYDAY:
+        assert compile_pipeline(raw)
+
+
+def test_larger_documents_have_room_for_less():
+    raw = [{"$set": {"x": concatenated("a", 45)}}]
+
+    assert compile_pipeline(raw, document_bytes=1_048_576)
+    with pytest.raises(QueryTooComplex):
+        compile_pipeline(raw, document_bytes=16 * 1_048_576)
 
 
 words = st.sampled_from([*STAGES, *sorted(OPERATORS), *sorted(ACCUMULATORS), "$function", "a"])
