@@ -25,6 +25,9 @@ _ETAGS = text(r'(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)')
 _IF_MATCH = header(
     "If-Match", 'Only at one of these revisions, as `"r3"`; `*`: if it exists.', _ETAGS
 )
+_NOT_AT = header(
+    "If-None-Match", "Only if it is at none of these revisions; `*`: never if it is there.", _ETAGS
+)
 FIELDS = OpenApiParameter(
     "fields", FIELDS_TEXT, "query",
     description="`name,address.city`: only these; `-secret`: all but these.",
@@ -81,7 +84,7 @@ PUT_DOCUMENT: dict[str, Any] = {
 _PATCH = {"status": "paid", "tags": None}
 PATCH_DOCUMENT: dict[str, Any] = {
     "summary": "Change a document by a JSON merge patch (RFC 7396)",
-    "parameters": [COLLECTION, DOCUMENT_ID, _IF_MATCH, IDEMPOTENCY_KEY, TYPES],
+    "parameters": [COLLECTION, DOCUMENT_ID, _IF_MATCH, _NOT_AT, IDEMPOTENCY_KEY, TYPES],
     "request": {_MERGE_PATCH: ref("Patch"), _JSON: ref("Patch")},
     "responses": answers(*USUAL, 409, 412, 413, 415, 422, s200=ref("Document")),
     "examples": [
@@ -92,6 +95,6 @@ PATCH_DOCUMENT: dict[str, Any] = {
 }
 DELETE_DOCUMENT: dict[str, Any] = {
     "summary": "Delete a document",
-    "parameters": [COLLECTION, DOCUMENT_ID, _IF_MATCH, IDEMPOTENCY_KEY],
+    "parameters": [COLLECTION, DOCUMENT_ID, _IF_MATCH, _NOT_AT, IDEMPOTENCY_KEY],
     "responses": answers(*USUAL, 409, 412, 422, s204=None),
 }

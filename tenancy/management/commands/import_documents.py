@@ -10,7 +10,12 @@ from typing import IO, Any
 from django.core.management.base import CommandParser
 
 from tenancy.answers import Ask
-from tenancy.exceptions import ImportStopped
+from tenancy.exceptions import (
+    CollectionNotFound,
+    IdempotencyKeyReused,
+    ImportStopped,
+    TenancyError,
+)
 from tenancy.imports import Manner, Target, import_lines
 from tenancy.lifecycle import declare_collection
 from tenancy.management.bytes_progress import Advance, shown_progress
@@ -23,17 +28,25 @@ from tenancy.management.reporting import (
     find_organization,
 )
 from tenancy.mongo.once import Record
+from tenancy.names import check_collection_name
 from tenancy.ndjson import chunks_of, gunzipped, lines_of
 
 PROBLEMS_PRINTED = 20
+KEY_CHARACTERS = 32
+WRONG_USAGE = 2
+OTHERS = (
+    "The key was used for another collection or mode, or the lines that were imported before are "
+    "not those of the file any more."
+)
 
 
 class Command(ReportingCommand):
     """Import NDJSON into a collection; repeated after an interruption it goes on."""
 
     help = (
-        "Store the documents of an NDJSON file, plain or .gz. Interrupted and repeated within 24 "
-        "hours, it goes on where it was and stores nothing twice."
+        "Store the documents of an NDJSON file, plain or .gz. Interrupted, or stopped at a line "
+        "that is mended then, and repeated within 24 hours, it goes on where it was and stores "
+        "nothing twice."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,22 +58,23 @@ class Command(ReportingCommand):
         parser.add_argument("--on-error", choices=("stop", "skip"), default="stop")
         parser.add_argument("--dry-run", action="store_true", help="Only look.")
         parser.add_argument(
-            "--key", help="Names the import; by default the file does, as it is now. "
-            "What is read from standard input has none."
+            "--key", help="Names the import; by default the collection, the mode and the path of "
+            "the file do. What is read from standard input has none."
         )  # fmt: skip
 
     def act(self, *, organization: str, collection: str, file: str, **options: Any) -> Report:
         """Import it. The report fails if a line did."""
+        _check_collection(collection)
         row = find_organization(organization)
         manner = Manner(
             replace=options["mode"] == "upsert",
             skip=options["on_error"] == "skip",
             dry_run=options["dry_run"],
         )
-        key = options["key"] or _key_of(file)
+        key = options["key"] or _key_of(file, collection, options["mode"])
         record = None
         if key is not None:
-            asked = f"{collection} {options['mode']} {options['on_error']}"
+            asked = f"{collection} {options['mode']}"
             record = Record(
                 row.pk, Ask(self.actor, key, hashlib.sha256(asked.encode()).hexdigest())
             )
@@ -73,23 +87,57 @@ class Command(ReportingCommand):
             try:
                 done, is_repeat = import_lines(target, lines, manner, record)
             except ImportStopped as error:
-                stopped = error.extra["import"] | {"problems": [error.extra["problem"]]}
-                return Report(stopped, _text(stopped), failure=error.detail)
+                stopped = error.extra["import"] | {
+                    "problems": [error.extra["problem"]], "key": key,
+                }  # fmt: skip
+                return Report(stopped, _text(stopped), failure=f"{error.detail}{_going_on(key)}")
+            except TenancyError as error:
+                raise _of_file(error) from error
         failure = f"{counted(done['failed'], 'line')} failed." if done["failed"] else ""
         return Report(done, _text(done, is_repeat=is_repeat), failure=failure)
 
 
-def _key_of(file: str) -> str | None:
-    """Return what tells one file, as it is now, from others."""
+def _check_collection(name: str) -> None:
+    try:
+        check_collection_name(name)
+    except CollectionNotFound as error:
+        raise Failed(error.detail, returncode=WRONG_USAGE) from error
+
+
+def _key_of(file: str, collection: str, mode: str) -> str | None:
+    """Return what tells the import of a file from others, whatever becomes of its lines.
+
+    Lines behind those that are stored may be mended or added; other changes are refused.
+    """
     if file == "-":
         return None
     try:
         path = Path(file).resolve(strict=True)
-        facts = path.stat()
     except OSError as error:
-        raise Failed(f"{file} cannot be read: {error.strerror}.") from error
-    text = f"{path} {facts.st_size} {facts.st_mtime_ns}"
-    return hashlib.sha256(text.encode()).hexdigest()
+        raise _unreadable(file, error) from error
+    return hashlib.sha256(f"{collection} {mode} {path}".encode()).hexdigest()[:KEY_CHARACTERS]
+
+
+def _unreadable(file: str, error: OSError) -> Failed:
+    return Failed(f"{file} cannot be read: {error.strerror}.", returncode=WRONG_USAGE)
+
+
+def _going_on(key: str | None) -> str:
+    if key is None:
+        return " Without a --key a repeat begins anew."
+    return (
+        " What came before it is stored. Mend the line, or take --on-error skip, and run the same "
+        f"command within 24 hours: it goes on there (its --key is {key})."
+    )
+
+
+def _of_file(error: TenancyError) -> TenancyError:
+    """Return an error as it is told to who gave a file and no request."""
+    if isinstance(error, IdempotencyKeyReused):
+        why = OTHERS if error.detail == IdempotencyKeyReused.default_detail else error.detail
+        return IdempotencyKeyReused(f"{why} To import the file anew, give it another --key.")
+    error.detail = error.detail.replace("The body", "The file")
+    return error
 
 
 @contextmanager
@@ -100,7 +148,7 @@ def _opened(file: str) -> Iterator[IO[bytes]]:
     try:
         stream = Path(file).open("rb")  # noqa: SIM115 -- closed below
     except OSError as error:
-        raise Failed(f"{file} cannot be read: {error.strerror}.") from error
+        raise _unreadable(file, error) from error
     with stream:
         yield stream
 
@@ -125,5 +173,5 @@ def _text(done: dict[str, Any], *, is_repeat: bool = False) -> str:
     counts = ", ".join(f"{done[name]:,} {name}" for name in ("inserted", "replaced", "failed"))
     said = f"{done['lines']:,} lines: {counts}."
     if is_repeat:
-        said += " All had been done before; to import it once more, give it another --key."
+        said += " Imported already: nothing new was stored. To import it once more: --key NEW."
     return "\n".join([*problems, said])

@@ -92,9 +92,41 @@ def test_a_repeated_import_stores_nothing_twice_and_says_so(patron, tmp_path):
 
     assert (first.code, again.code, other.code) == (0, 0, 0)
     assert "2 inserted" in first.text
-    assert "--key" in again.text
+    assert "Imported already: nothing new was stored." in again.text
+    assert "--key NEW" in again.text
     lines = run_json("export_organization", "acme", "--output", str(tmp_path / "out"))
     assert lines["collections"][0]["count"] == 4
+
+
+def test_after_a_stop_the_same_command_goes_on_with_the_mended_file(patron, tmp_path):
+    file = tmp_path / "mended.ndjson"
+    file.write_bytes(b'{"n": 1}\n{"a.b": 1}\n{"n": 3}\nno\n')
+    arguments = ("import_documents", "acme", "main", str(file))
+
+    stopped = run(*arguments)
+    key = run_json(*arguments)["key"]
+    file.write_bytes(b'{"n": 1}\n{"n": 2}\n{"n": 3}\nno\n')
+    skipped = run(*arguments, "--on-error", "skip")
+    file.write_bytes(b'{"n": 7}\n{"n": 2}\n{"n": 3}\nno\n')
+    others = run(*arguments)
+
+    assert f"its --key is {key}" in stopped.failure
+    assert "--on-error skip" in stopped.failure
+    assert (skipped.code, "3 inserted, 0 replaced, 1 failed" in skipped.text) == (1, True)
+    assert others.code == 1
+    assert "are not those of the file any more" in others.failure
+    assert "another --key" in others.failure
+    lines = run_json("export_organization", "acme", "--output", str(tmp_path / "out"))
+    assert lines["collections"][0]["count"] == 3
+
+
+def test_what_is_wrong_with_a_file_is_said_of_a_file(patron, tmp_path):
+    file = tmp_path / "cut.ndjson"
+    file.write_bytes(b'{"n": 1}\n{"n": ')
+
+    done = run("import_documents", "acme", "main", str(file))
+
+    assert (done.code, "The file ends within line 2" in done.failure) == (1, True)
 
 
 def test_lines_that_fail_are_printed_and_the_command_fails(patron, tmp_path):
@@ -112,22 +144,22 @@ def test_lines_that_fail_are_printed_and_the_command_fails(patron, tmp_path):
 
 
 REFUSED = [
-    (["import_documents", "acne", "main", "FILE"], "Did you mean “acme”?"),
-    (["import_documents", "acme", "main", "nowhere.ndjson"], "nowhere.ndjson cannot be read"),
-    (["import_documents", "acme", "main", "/"], "/ cannot be read"),
-    (["import_documents", "acme", "Not A Name", "FILE"], "collection"),
-    (["export_organization", "acne", "--output", "OUT"], "Did you mean “acme”?"),
-    (["export_organization", "acme", "--output", "OUT", "--collection", "mian"], "“main”"),
-    (["export_organization", "acme", "--output", "FILE/below"], "cannot be written"),
+    (["import_documents", "acne", "main", "FILE"], 1, "Did you mean “acme”?"),
+    (["import_documents", "acme", "main", "nowhere.ndjson"], 2, "nowhere.ndjson cannot be read"),
+    (["import_documents", "acme", "main", "/"], 2, "/ cannot be read"),
+    (["import_documents", "acme", "Not A Name", "FILE"], 2, "collection"),
+    (["export_organization", "acne", "--output", "OUT"], 1, "Did you mean “acme”?"),
+    (["export_organization", "acme", "--output", "OUT", "--collection", "mian"], 1, "“main”"),
+    (["export_organization", "acme", "--output", "FILE/below"], 1, "cannot be written"),
 ]
 
 
 def test_what_cannot_be_done_is_said_in_one_sentence(patron, file, tmp_path):
     names = {"FILE": str(file), "OUT": str(tmp_path / "out"), "FILE/below": str(file / "below")}
 
-    for arguments, said in REFUSED:
+    for arguments, code, said in REFUSED:
         done = run(*[names.get(argument, argument) for argument in arguments])
 
-        assert done.code == 1, arguments
+        assert done.code == code, arguments
         assert said in done.failure
         assert not (tmp_path / "out").exists()
