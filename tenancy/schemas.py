@@ -105,13 +105,28 @@ class CompiledSchema:
         """
         return not self.sees_id and self._is_quick_for(fields) and self.validator.is_valid(fields)
 
+    def satisfies_all(self, documents: Sequence[dict[str, Any]]) -> bool:
+        """Return whether all of them satisfy it as `satisfies` has it."""
+        if self._is_quick and not self.sees_id:
+            return all(map(self.validator.is_valid, documents))
+        return all(map(self.satisfies, documents))
+
+    @property
+    def _byte_nanoseconds(self) -> int:
+        return self.weight * STEP_NANOSECONDS + self.work * PLACE_NANOSECONDS // 2
+
+    @property
+    def _is_quick(self) -> bool:
+        """Whether no document takes long, however large it is."""
+        longest = self._byte_nanoseconds * settings.TENANCY_MAX_DOCUMENT_BYTES
+        return longest <= JUDGEMENT_MAX_NANOSECONDS
+
     def _is_quick_for(self, fields: dict[str, Any]) -> bool:
         """Return whether no document like this one takes long; the text is needed for few."""
-        a_byte = self.weight * STEP_NANOSECONDS + self.work * PLACE_NANOSECONDS // 2
-        if a_byte * settings.TENANCY_MAX_DOCUMENT_BYTES <= JUDGEMENT_MAX_NANOSECONDS:
+        if self._is_quick:
             return True
         text = extended_json.dumps(fields)
-        if a_byte * len(text) <= JUDGEMENT_MAX_NANOSECONDS:
+        if self._byte_nanoseconds * len(text) <= JUDGEMENT_MAX_NANOSECONDS:
             return True
         worst = len(text) * self.weight * STEP_NANOSECONDS
         return worst + _places(text) * self.work * PLACE_NANOSECONDS <= JUDGEMENT_MAX_NANOSECONDS
@@ -214,7 +229,7 @@ class _Check:
     def passes(self, documents: Sequence[dict[str, Any]]) -> bool:
         """Return whether nothing is against any of many such documents as `judge_json` is shown."""
         schema = self._find_schema()
-        return self._noted is None and (schema is None or all(map(schema.satisfies, documents)))
+        return self._noted is None and (schema is None or schema.satisfies_all(documents))
 
     def judge_json(self, document_id: Any, fields: dict[str, Any]) -> None:
         """Judge fields without their `_id` that are known to be nothing but JSON."""

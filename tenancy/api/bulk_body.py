@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from tenancy.exceptions import FieldError, InvalidId, InvalidInput, ValidationFailed
 from tenancy.mongo.bulk import BULK_MAX_OPERATIONS
-from tenancy.mongo.bulk_input import make_change, make_insert, read_id
+from tenancy.mongo.bulk_input import make_change, make_insert, make_inserts, read_id
 from tenancy.mongo.bulk_plan import Change, Op
 from tenancy.mongo.document_rules import decode_patch
 from tenancy.mongo.filters import compile_filter
@@ -66,6 +66,20 @@ def read_bulk(body: Any, *, max_bytes: int) -> BulkOrder:
     if not isinstance(operations, list) or not 1 <= len(operations) <= BULK_MAX_OPERATIONS:
         message = f"It is a list of 1 to {BULK_MAX_OPERATIONS:,} operations."
         _refuse([FieldError("/operations", "invalid", message)])
+    is_atomic = body.get("atomic", False)
+    if all(map(_is_plain, operations)):
+        documents = [each["document"] for each in operations]
+        named = ["_id" in each for each in documents]
+        return BulkOrder(make_inserts(documents, max_bytes), named, is_atomic)
+    _refuse_wrong(operations)
+    ids, changes = _read_ids(operations), []
+    for operation, document_id in zip(operations, ids, strict=True):
+        changes.append(_change(operation, document_id, max_bytes))
+    return BulkOrder(changes, [_names(each) for each in operations], is_atomic)
+
+
+def _refuse_wrong(operations: list[Any]) -> None:
+    """Raise ValidationFailed with what is wrong with the shapes of operations."""
     errors: list[FieldError] = []
     for number, operation in enumerate(operations):
         if _is_plain(operation):
@@ -74,10 +88,6 @@ def read_bulk(body: Any, *, max_bytes: int) -> BulkOrder:
         if len(errors) >= SHOWN_ERRORS:
             break
     _refuse(errors[:SHOWN_ERRORS])
-    ids, changes = _read_ids(operations), []
-    for operation, document_id in zip(operations, ids, strict=True):
-        changes.append(_change(operation, document_id, max_bytes))
-    return BulkOrder(changes, [_names(each) for each in operations], body.get("atomic", False))
 
 
 def _change(operation: dict[str, Any], document_id: Any, max_bytes: int) -> Change:

@@ -87,13 +87,14 @@ class BulkWriting(WritableCollection):
     def _insert_run(self, run: Numbered, note: Note) -> None:
         """Insert by one command, outside of a transaction."""
         meta = elements_of({"_meta": first_meta(self._by)})
+        is_fine = self._passes([each.fields for _, each in run if each.encoded is not None])
         outcomes: dict[int, Outcome] = {}
         made: list[tuple[int, Change, Any, int]] = []
         for number, change in run:
             try:
                 if change.error is not None:
                     raise change.error
-                made.append((number, change, *self._ready_to_insert(change, meta)))
+                made.append((number, change, *self._ready_to_insert(change, meta, is_fine=is_fine)))
             except WRITE_PROBLEMS as error:
                 outcomes[number] = failure(change, error)
         try:
@@ -103,10 +104,16 @@ class BulkWriting(WritableCollection):
             return
         self._insert_ready(made, outcomes, note)
 
-    def _ready_to_insert(self, change: Change, meta: bytes) -> tuple[Any, int]:
+    def _ready_to_insert(
+        self, change: Change, meta: bytes, *, is_fine: bool = False
+    ) -> tuple[Any, int]:
+        """Return a document ready; `is_fine` says that those with `encoded` have been judged."""
         if change.encoded is None:
             return self._ready(change.fields, meta)
-        return self._ready_encoded(change.document_id, change.fields, change.encoded, meta)
+        ready = self._ready_encoded(change.document_id, change.encoded, meta)
+        if not is_fine:
+            self._check_json(change.document_id, change.fields)
+        return ready
 
     def _insert_ready(
         self, made: list[tuple[int, Change, Any, int]], outcomes: dict[int, Outcome], note: Note

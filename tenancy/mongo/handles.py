@@ -52,6 +52,10 @@ class Handle:
         self._check_json: Callable[[Any, Document], None] = getattr(
             check, "judge_json", lambda document_id, fields: check({"_id": document_id, **fields})
         )
+        # Whether many such need not be shown one by one, because nothing is against any.
+        self._passes: Callable[[list[Document]], bool] = getattr(
+            check, "passes", lambda documents: False
+        )
         self._address = address
         self._boundary = boundary_of(address, logical)
         self._name = address.physical(logical)

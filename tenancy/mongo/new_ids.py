@@ -27,11 +27,15 @@ class _Series:
 
     def make(self) -> ObjectId:
         """Return the next."""
-        seconds = int(time.time()).to_bytes(4, "big")
-        number = next(self._numbers) % _COUNTER_LIMIT
-        return ObjectId(seconds + self._random + number.to_bytes(3, "big"))
+        return self.make_many(1)[0]
+
+    def make_many(self, count: int) -> list[ObjectId]:
+        """Return the next ones, all of this second."""
+        begin = int(time.time()).to_bytes(4, "big") + self._random
+        numbers = [next(self._numbers) % _COUNTER_LIMIT for _ in range(count)]
+        return [ObjectId(begin + number.to_bytes(3, "big")) for number in numbers]
 
 
 _series = _Series()
 os.register_at_fork(after_in_child=_series.begin)
-new_id = _series.make
+new_id, new_ids = _series.make, _series.make_many

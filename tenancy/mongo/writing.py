@@ -57,13 +57,10 @@ class WritableCollection(ReadableCollection):
         self._check(fields)
         return _document_of(elements + meta), size
 
-    def _ready_encoded(
-        self, document_id: Any, fields: Document, encoded: bytes, meta: bytes
-    ) -> tuple[Any, int]:
-        """The same for fields without an `_id`, all JSON, whose BSON is known."""
+    def _ready_encoded(self, document_id: Any, encoded: bytes, meta: bytes) -> tuple[Any, int]:
+        """The same, but not shown to `check`, for the BSON of fields without an `_id`."""
         elements = _id_element(self._boundary.stored_id(document_id)) + encoded[_LENGTH.size : -1]
         size = self._bounded_size(len(elements))
-        self._check_json(document_id, fields)
         return _document_of(elements + meta), size
 
     def _bounded_size(self, stored_bytes: int) -> int:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tenancy.exceptions import PayloadTooLarge, SchemaViolation, TenancyError
-from tenancy.mongo.bulk_input import make_change, make_insert
+from tenancy.mongo.bulk_input import make_change, make_insert, make_inserts
 from tenancy.mongo.document_rules import decode_document
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.writing import elements_of, with_id
@@ -86,3 +86,26 @@ def test_what_is_too_large_or_against_the_schema_is_refused_on_the_quick_way_too
         change = make_insert(raw, 10_000)
         assert change.encoded is not None
         assert outcome(lambda change=change: documents._ready_to_insert(change, META))[0] is error
+
+
+@given(st.lists(st.dictionaries(NAMES, VALUES, max_size=4), max_size=3))
+def test_inserts_that_are_made_together_are_those_that_are_made_one_by_one(contents):
+    many = make_inserts(contents, 200)
+
+    for content, change in zip(contents, many, strict=True):
+        alone = make_insert(content, 200)
+        assert type(change.error) is type(alone.error)
+        mine, other = (each.whole().fields for each in (change, alone))
+        assert list(mine) == list(other)
+        assert elements_of({**mine, "_id": 0}) == elements_of({**other, "_id": 0})
+
+
+def test_many_documents_pass_only_if_each_would():
+    needs_a, sees_id = [CompiledSchema.of({"required": [name]}) for name in ("a", "_id")]
+    good, bad = {"a": 1}, {"b": 1}
+
+    assert _Check(lambda: needs_a, None).passes([good, good])
+    assert _Check(lambda: None, None).passes([bad])
+    assert not _Check(lambda: needs_a, None).passes([good, bad])
+    assert not _Check(lambda: sees_id, None).passes([good])
+    assert not _Check(lambda: needs_a, Violations()).passes([good])

@@ -3,13 +3,14 @@
 import copy
 
 import bson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tenancy.exceptions import TenancyError
 from tenancy.mongo import document_rules
 from tenancy.mongo.document_rules import MAX_DEPTH, decode_document
-from tenancy.mongo.quick_documents import Doubtful, quick_document
+from tenancy.mongo.quick_documents import Doubtful, encode_plain, quick_document
 
 OID = "59a47286cfa9a3a73e51e72c"
 
@@ -97,3 +98,29 @@ def test_what_is_read_again_is_not_what_was_stored():
 
     assert raw == {"a": 2**40, "b": {"c": [{"$oid": OID}]}, "_meta": {}}
     assert "_meta" not in stored
+
+
+@given(st.lists(st.dictionaries(KEYS | st.just("_id"), VALUES, max_size=4), max_size=3))
+def test_what_is_encoded_together_is_what_each_is_alone(values):
+    try:
+        together = encode_plain(values, MAX_DEPTH)
+    except Doubtful:
+        return
+
+    assert together == [bson.encode(decode_document(value)) for value in values]
+
+
+def test_many_plain_documents_are_encoded_together_and_no_others():
+    deepest = {"a": nested(MAX_DEPTH - 1, 1)}
+    plain = [{"n": number, "s": ["\0", {"x": 2**40}], "t": None} for number in range(120)]
+
+    assert encode_plain([*plain, deepest, {}], MAX_DEPTH) == [
+        bson.encode(each) for each in (*plain, deepest, {})
+    ]
+    for odd in (
+        {"_id": 1}, {"_meta": {}}, {"": 1}, {"a.b": 1}, {"a": [{"b\0": 1}]}, {"$a": 1},
+        {"a": 2**63}, {"a": {"$oid": OID}}, {"a": [{"$date": "2026-01-31T09:30:00Z"}]},
+        {"a": nested(MAX_DEPTH, 1)},
+    ):  # fmt: skip
+        with pytest.raises(Doubtful):
+            encode_plain([*plain, odd], MAX_DEPTH)
