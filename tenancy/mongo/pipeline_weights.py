@@ -6,8 +6,8 @@ What is alive at a time, in units of 32 MiB (`expression_weights`), and what bou
   objects. LOADED for 16 MiB.
 * What stages have put together for the one document that they pass on: weighed, and added up.
 * `$group`, `$sort`, `$bucket` and `$sortByCount` keep documents, and MongoDB ends a stage over
-  100 MB: BLOCK. They run after one another: a stage has freed its memory when the one after the next
-  begins, so that a pipeline has two of them at most.
+  100 MB: BLOCK. They run after one another: a stage has freed its memory when the next but one
+  is reached, so that a pipeline has two of them at most.
 * `$facet` passes 100 MB at a time to its branches and collects 100 MB of answers. All branches read
   together: each may keep one block; and one branch at a time a second one, when nothing is left to
   pass on.
