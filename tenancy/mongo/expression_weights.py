@@ -27,8 +27,12 @@ PATH = 0.5
 FACTORS = {
     **dict.fromkeys(("$setUnion", "$setIntersection", "$setDifference"), 5),
     **dict.fromkeys(("$setEquals", "$setIsSubset"), 5),
-    "$sortArray": 3, "$arrayToObject": 3, "$mergeObjects": 8, "$split": 10,
-    "$objectToArray": 26, "$bsonSize": 1,
+    "$sortArray": 3,
+    "$arrayToObject": 3,
+    "$mergeObjects": 8,
+    "$split": 10,
+    "$objectToArray": 26,
+    "$bsonSize": 1,
 }
 # How much more than what they are given their results are to the next.
 GROWTHS = {"$objectToArray": 4, "$split": 8, "$dateToString": 2}

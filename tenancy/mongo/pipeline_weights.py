@@ -74,11 +74,11 @@ class Load:
         """Return the load behind a compiled stage; of `$facet` see `with_branches`."""
         made = replace(self, blocks=self.blocks + BLOCKS.get(name, 0))
         if name in {"$set", "$project"}:
-            return made._behind_fields(stage, keeps=name == "$set")
+            return made._behind_fields(stage, keeps=name == "$set")  # noqa: SLF001
         if name in {"$group", "$bucket"}:
-            return made._behind_group(stage if name == "$group" else stage.get("output", {}))
+            return made._behind_group(stage.get("output", {}) if name == "$bucket" else stage)  # noqa: SLF001
         if name == "$sortByCount":
-            return made._behind_group({"_id": stage})
+            return made._behind_group({"_id": stage})  # noqa: SLF001
         if name == "$count":
             return replace(made, field=0, whole=0)
         return made
