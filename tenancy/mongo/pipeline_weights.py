@@ -107,7 +107,7 @@ class Load:
 
     def _behind_group(self, fields: Mapping[str, Any]) -> "Load":
         made = [self._behind_accumulator(name, each) for name, each in fields.items()]
-        return replace(self, field=0)._with(made, whole=0)
+        return replace(self, field=0)._with(made, whole=0)  # noqa: SLF001
 
     def _behind_accumulator(self, name: str, made: Any) -> Weight:
         if name == "_id":
