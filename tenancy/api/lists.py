@@ -225,4 +225,4 @@ def indexes_for(view: DataViewSet, collection: str, wanted: Selection) -> Any:
 def link_to(request: Request, cursor: str) -> str:
     """Return the header that leads to the next page: the same parameters, and the cursor."""
     kept = [pair for pair in _pairs(request) if pair[0] != "cursor"]
-    return f'<{request.path}?{urlencode([*kept, ("cursor", cursor)], safe=":")}>; rel="next"'
+    return f'<{request.path}?{urlencode([*kept, ("cursor", cursor)], safe=":=")}>; rel="next"'

@@ -233,7 +233,7 @@ def test_body_in_another_format_is_a_415(db, client, kind):
     assert_problem(answer, 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("body", [b"{", b"", b"\xff", b"{'a': 1}", b'{"a": 01}', b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"{", b"", b"\xff", b"{'a': 1}", b'{"a": 01}', b"[" * 60_000])
 def test_body_that_is_no_json_is_a_4xx(db, client, body):
     answer = client.generic("POST", "/api/v1/auth/login", body, content_type="application/json")
 

@@ -29,7 +29,7 @@ def test_a_collection_tells_its_size_and_its_indexes(alice, vera, orders, place)
     else:
         assert (body["documents"], 0 < body["bytes"] < 300) == (3, True)
     assert [index["name"] for index in body["indexes"]] == ["n_1"]
-    assert set(body) == {"name", "created_at", "documents", "bytes", "indexes"}
+    assert set(body) == {"name", "created_at", "documents", "bytes", "indexes", "schema_mode"}
 
 
 def test_a_collection_that_is_dropped_is_gone(alice, vera, orders, acme, behind):

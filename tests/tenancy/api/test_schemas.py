@@ -151,7 +151,7 @@ def test_a_body_that_is_none_is_refused_with_its_place(alice):
         ({"json_schema": [], "mode": "off"}, ["/json_schema"]),
         ({"json_schema": {"type": "x"}, "mode": "off"}, ["/json_schema/type"]),
         ({"json_schema": {"$ref": "http://127.0.0.1:1/x"}, "mode": "off"}, ["/json_schema/$ref"]),
-        ({"json_schema": {"enum": ["x" * 1_000_000]}, "mode": "off"}, ["/json_schema"]),
+        ({"json_schema": {"enum": ["x" * 100_000]}, "mode": "off"}, ["/json_schema"]),
         ({"json_schema": {}, "mode": "off", "modes": 1}, ["/modes"]),
         ([], [""]),
     ):

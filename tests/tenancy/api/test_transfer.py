@@ -173,7 +173,11 @@ def test_lines_that_hold_nothing_are_passed_over(alice):
     report, problems = told(put_in(alice, body))
 
     assert (report, problems) == (
-        {"lines": 4, "inserted": 2, "replaced": 0, "skipped": 2, "failed": 0}, [],
+        {
+            "lines": 4, "inserted": 2, "replaced": 0, "skipped": 2, "failed": 0, "warned": 0,
+            "dry_run": False,
+        },
+        [],
     )  # fmt: skip
 
 
