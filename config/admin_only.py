@@ -1,7 +1,7 @@
 """Middleware that only the admin site needs: sessions, operators, messages.
 
 The API knows neither cookies nor operators. Each is Django's own class, so that its checks find it
-among the middleware; for what is not of the admin site it passes a request on.
+among the middleware. They stand in a row: what is not of the admin site passes all of them at once.
 """
 
 from typing import Any
@@ -19,14 +19,18 @@ ADMIN_SITE = "/admin"
 class AdminOnly:
     """Put before a middleware: it works for the admin site alone."""
 
-    get_response: Any
+    def __init__(self, get_response: Any) -> None:
+        super().__init__(get_response)  # type: ignore[call-arg]
+        # Django wraps each layer in a function for its errors, and says so as functools does.
+        inner = getattr(get_response, "__wrapped__", None)
+        self.beyond: Any = inner.beyond if isinstance(inner, AdminOnly) else get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Answer a request with the middleware, or without."""
+        """Answer a request with the middleware, or from beyond all that are in a row with it."""
         if request.path_info.startswith(ADMIN_SITE):
             answer: HttpResponseBase = super().__call__(request)  # type: ignore[misc]
             return answer
-        passed_on: HttpResponseBase = self.get_response(request)
+        passed_on: HttpResponseBase = self.beyond(request)
         return passed_on
 
 

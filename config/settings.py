@@ -70,11 +70,11 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.admin_only.AdminSessions",
-    "django.middleware.common.CommonMiddleware",
     "config.admin_only.AdminCsrf",
     "config.admin_only.AdminUsers",
     "config.admin_only.AdminTwoFactor",
     "config.admin_only.AdminMessages",
+    "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [

@@ -12,11 +12,18 @@ from django_otp.middleware import OTPMiddleware
 
 from accounts import tokens
 from accounts.exceptions import NotAuthenticated, TokenExpired
+from config.admin_only import AdminOnly
 
 DJANGOS = [
     SessionMiddleware, CsrfViewMiddleware, AuthenticationMiddleware, OTPMiddleware,
     MessageMiddleware,
 ]  # fmt: skip
+OBEYED = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
 
 
 def test_the_middleware_is_djangos_own_in_its_order(settings):
@@ -63,3 +70,38 @@ def test_a_token_that_is_kept_still_ends_and_falls_with_its_key(alice, settings)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "another" * 9, []
     with pytest.raises(NotAuthenticated):
         tokens.read_access_token(token)
+
+
+@pytest.mark.django_db
+def test_the_api_passes_all_that_is_of_the_admin_site_in_one_step(settings, monkeypatch):
+    named = [import_string(name) for name in settings.MIDDLEWARE]
+    row = [each for each in named if issubclass(each, AdminOnly)]
+    passed = []
+    asked = AdminOnly.__call__
+    monkeypatch.setattr(
+        AdminOnly, "__call__", lambda layer, request: passed.append(layer) or asked(layer, request)
+    )
+
+    Client().get("/livez")
+    of_the_api = len(passed)
+    Client().get("/admin/login/")
+
+    assert [type(each) for each in passed] == [row[0], *row]
+    assert of_the_api == 1
+
+
+@pytest.mark.parametrize("path", ["/livez", "/api/v1/organization", "/nothing", "/admin/login/"])
+@pytest.mark.django_db
+def test_every_answer_carries_the_headers_that_browsers_obey(path):
+    answer = Client().get(path)
+
+    assert {name: answer[name] for name in OBEYED} == OBEYED
+    assert int(answer["Content-Length"]) == len(answer.content)
+    assert answer["X-Request-Id"]
+
+
+@pytest.mark.django_db
+def test_a_host_that_is_not_ours_is_refused(settings):
+    settings.ALLOWED_HOSTS = ["here.example"]
+
+    assert Client().get("/livez", headers={"host": "elsewhere.example"}).status_code == 400
