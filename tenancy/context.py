@@ -3,14 +3,16 @@
 No database access: what is ambient is an id, or how to learn it when somebody asks.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from tenancy.exceptions import Misconfigured
 
+T = TypeVar("T")
 Resolver = Callable[[], UUID | None]
 _current: ContextVar[Resolver | None] = ContextVar("tenant", default=None)
 
@@ -40,15 +42,26 @@ def current_tenant() -> UUID:
     return organization_id
 
 
-@contextmanager
-def tenant_context(tenant: UUID | Resolver | None) -> Iterator[None]:
+class _Ambient(Generic[T]):
+    """A block in which a variable has a value. A class: every request goes through two of them."""
+
+    __slots__ = ("_token", "_value", "_variable")
+
+    def __init__(self, variable: ContextVar[T], value: T) -> None:
+        self._variable = variable
+        self._value = value
+
+    def __enter__(self) -> None:
+        self._token = self._variable.set(self._value)
+
+    def __exit__(self, *error: object) -> None:
+        self._variable.reset(self._token)
+
+
+def tenant_context(tenant: UUID | Resolver | None) -> AbstractContextManager[None]:
     """Make a tenant, one to be resolved when asked for, or none ambient for the block."""
     resolver = (lambda: tenant) if isinstance(tenant, UUID) else tenant
-    token = _current.set(resolver)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+    return _Ambient(_current, resolver)
 
 
 def current_origin() -> Origin:
@@ -56,11 +69,6 @@ def current_origin() -> Origin:
     return _origin.get()
 
 
-@contextmanager
-def origin_context(origin: Origin) -> Iterator[None]:
+def origin_context(origin: Origin) -> AbstractContextManager[None]:
     """Make an origin ambient for the block."""
-    token = _origin.set(origin)
-    try:
-        yield
-    finally:
-        _origin.reset(token)
+    return _Ambient(_origin, origin)

@@ -5,9 +5,10 @@ with an unread body, and a client that keeps its connections would lose its next
 """
 
 import re
-import uuid
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from ipaddress import ip_address
 
 from django.conf import settings
@@ -20,12 +21,14 @@ from tenancy.context import Origin, current_tenant, origin_context, tenant_conte
 
 DRAIN_MAX_BYTES = 1_048_576
 DRAIN_CHUNK_BYTES = 65_536
+ADDRESSES_KEPT = 1_024
+REQUEST_ID_BYTES = 16
 WELL_FORMED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def _request_id(request: HttpRequest) -> str:
     given = request.META.get("HTTP_X_REQUEST_ID", "")  # not `headers`: that copies all of them
-    return given if WELL_FORMED_REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if WELL_FORMED_REQUEST_ID.fullmatch(given) else secrets.token_hex(REQUEST_ID_BYTES)
 
 
 def client_address(request: HttpRequest) -> str | None:
@@ -40,6 +43,7 @@ def client_address(request: HttpRequest) -> str | None:
     return _read_address(request.headers.get("X-Forwarded-For", "").rpartition(",")[2]) or direct
 
 
+@lru_cache(maxsize=ADDRESSES_KEPT)
 def _read_address(text: str) -> str | None:
     """Return the address in `1.2.3.4`, `1.2.3.4:55123`, `2001:db8::1` or `[2001:db8::1]:443`.
 

@@ -1,7 +1,6 @@
 """Which index would help a query that was refused, or took too long."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 from tenancy.exceptions import QueryTimeout
@@ -18,15 +17,20 @@ MOVE_FIRST = (
 )
 
 
-@contextmanager
-def advised(points: Document, order: Order) -> Iterator[None]:
+class advised(AbstractContextManager[None]):  # noqa: N801 -- used as contextlib.suppress is
     """Say, when a query takes too long, which index would help."""
-    try:
-        yield
-    except QueryTimeout as error:
-        if keys := suggested_keys(points, order):
+
+    __slots__ = ("_order", "_points")
+
+    def __init__(self, points: Document, order: Order) -> None:
+        self._points = points
+        self._order = order
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if not isinstance(error, QueryTimeout):
+            return
+        if keys := suggested_keys(self._points, self._order):
             error.extra["index"] = {"keys": keys}
             error.hint = f"An index on these fields would help. {POST_INDEX}"
         else:
             error.hint = "Ask for equal values in the filter; an index can answer that."
-        raise

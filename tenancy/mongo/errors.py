@@ -4,8 +4,7 @@ Driver text never leaves: a duplicate-key message, for one, holds the other docu
 Server codes: https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_codes.yml
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 from bson.errors import BSONError
@@ -184,10 +183,28 @@ def _of_exchange(error: Exception, *, writing: bool) -> TenancyError:
     return Defect()
 
 
-@contextmanager
-def driver_errors(*, writing: bool) -> Iterator[None]:
-    """Turn what the driver raises in the block into a TenancyError."""
-    try:
-        yield
-    except (driver.PyMongoError, BSONError, OverflowError) as error:
-        raise translate(error, writing=writing) from error
+class driver_errors:  # noqa: N801 -- used as contextlib.suppress is
+    """Turn what the driver raises in the block into a TenancyError.
+
+    A class, for every call passes one: the generator of a `contextmanager` costs three times that.
+    """
+
+    __slots__ = ("_writing",)
+
+    def __init__(self, *, writing: bool) -> None:
+        self._writing = writing
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, driver.PyMongoError | BSONError | OverflowError):
+            raise self._meaning(error) from error
+
+    def _meaning(self, error: Exception) -> TenancyError:
+        return translate(error, writing=self._writing)

@@ -1,11 +1,8 @@
 """What MongoDB says of queries that were well-formed, and cannot be answered all the same."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from pymongo.errors import NetworkTimeout, OperationFailure
 
-from tenancy.exceptions import InvalidQuery, QueryTimeout, QueryTooComplex
+from tenancy.exceptions import InvalidQuery, QueryTimeout, QueryTooComplex, TenancyError
 from tenancy.mongo.errors import (
     BACKGROUND_OPERATION_IN_PROGRESS,
     BSON_OBJECT_TOO_LARGE,
@@ -43,8 +40,7 @@ NOT_COMPUTABLE = (
 )
 
 
-@contextmanager
-def query_errors() -> Iterator[None]:
+class query_errors(driver_errors):  # noqa: N801 -- used as contextlib.suppress is
     """Turn what the driver raises for a read in the block into a TenancyError.
 
     Raises QueryTooComplex for what needs too much memory, InvalidQuery for what the values of
@@ -53,19 +49,23 @@ def query_errors() -> Iterator[None]:
     query that it is still computing ends with the driver's patience, as a frozen server does.
     Whoever guards the cluster finds that in the cause, and asks.
     """
-    with driver_errors(writing=False):
-        try:
-            yield
-        except NetworkTimeout as error:
-            raise QueryTimeout from error
-        except OperationFailure as error:
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__(writing=False)
+
+    def _meaning(self, error: Exception) -> TenancyError:
+        if isinstance(error, NetworkTimeout):
+            return QueryTimeout()
+        if isinstance(error, OperationFailure):
             if error.code in _NO_ROOM:
-                raise QueryTooComplex(
+                return QueryTooComplex(
                     TOO_LARGE, hint="Match fewer documents first, or group by fewer values."
-                ) from error
+                )
             if error.code in _NOT_COMPUTABLE or _is_of_one_place(error.code):
-                raise InvalidQuery(NOT_COMPUTABLE) from error
-            raise
+                return InvalidQuery(NOT_COMPUTABLE)
+        return super()._meaning(error)
 
 
 def _is_of_one_place(code: int | None) -> bool:
