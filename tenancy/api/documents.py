@@ -3,13 +3,14 @@
 from typing import Any
 from urllib.parse import quote
 
+from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tenancy.api import schema_documents as schema
 from tenancy.api import schema_queries
-from tenancy.api.json import DOCUMENT_BODY_MAX_BYTES, JsonParser, MergePatchParser
+from tenancy.api.json import DOCUMENT_BODY_MAX_BYTES, JsonParser, MergePatchParser, answer_of
 from tenancy.api.lists import ask_of_parameters, link_to, page_for
 from tenancy.api.requests import (
     ONE_CONDITION,
@@ -66,11 +67,12 @@ class DocumentViewSet(DataViewSet):
     }
 
     @extend_schema(**schema_queries.LIST_DOCUMENTS)
-    def list(self, request: Request, collection: str) -> Response:
+    def list(self, request: Request, collection: str) -> HttpResponse:
         """Return a page of documents: filtered, sorted, with the fields that are asked for."""
         body = page_for(self, collection, ask_of_parameters(request))
         following = body["page"]["next"]
-        return Response(body, headers={"Link": link_to(request, following)} if following else {})
+        headers = {"Link": link_to(request, following)} if following else {}
+        return answer_of(request, body, headers)
 
     @extend_schema(**schema.CREATE_DOCUMENT)
     def create(self, request: Request, collection: str) -> Response:
@@ -85,7 +87,7 @@ class DocumentViewSet(DataViewSet):
         )
 
     @extend_schema(**schema.READ_DOCUMENT)
-    def retrieve(self, request: Request, collection: str, document_id: str) -> Response:
+    def retrieve(self, request: Request, collection: str, document_id: str) -> HttpResponse:
         """Return one document, or the fields of it that are asked for."""
         given = check_parameters(request, "fields", "types")
         fields = parse_fields(given["fields"]) if "fields" in given else None
@@ -94,7 +96,7 @@ class DocumentViewSet(DataViewSet):
         headers = {"ETag": _etag(document)}
         if has_current(request, revision_of(document)):
             return Response(status=304, headers=headers)
-        return Response(document, headers=headers)
+        return answer_of(request, document, headers)
 
     @extend_schema(**schema.PUT_DOCUMENT)
     def update(self, request: Request, collection: str, document_id: str) -> Response:

@@ -22,6 +22,7 @@ from tenancy.schemas import Violations
 
 T = TypeVar("T")
 VIOLATIONS = "Schema-Violations"
+_methods: dict[tuple[Any, ...], list[str]] = {}
 
 
 class TenantViewSet(ViewSet):
@@ -37,6 +38,14 @@ class TenantViewSet(ViewSet):
         super().initial(request, *args, **kwargs)
         if self.action not in {None, "metadata"}:
             check_served(self.tenant)
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        """The methods of the route, found out once: DRF asks for them with every request."""
+        route = (type(self), *self.action_map)
+        if route not in _methods:
+            _methods[route] = super().allowed_methods
+        return _methods[route]
 
     @cached_property
     def tenant(self) -> Tenant:

@@ -58,6 +58,7 @@ class Handle:
         )
         self._address = address
         self._boundary = boundary_of(address, logical)
+        self._is_shared = address.kind == "shared"
         self._name = address.physical(logical)
         self._by = by
         self._max_bytes = max_bytes
@@ -147,6 +148,10 @@ class Handle:
         """Give a stored document the `_id` that its user knows."""
         document["_id"] = self._boundary.shown_id(document["_id"])
         return document
+
+    def _all_bare(self, documents: list[Document]) -> list[Document]:
+        """Do the same for many; in a collection of the tenant's own they have that `_id`."""
+        return [self._bare(each) for each in documents] if self._is_shared else documents
 
     def _read(self, document_id: Any) -> Document:
         """Return a document as it is stored, under the `_id` that its user knows."""

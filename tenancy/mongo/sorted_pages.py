@@ -6,8 +6,8 @@ every page. Otherwise, for at most `SORT_MAX_DOCUMENTS`: MongoDB sorts, and leav
 beyond the last page by the sort key that it made itself.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -98,14 +98,13 @@ class _NotBuilt(Exception):
     """MongoDB does not have the index that the catalog tells of."""
 
 
-@contextmanager
-def _index_is_there() -> Iterator[None]:
-    try:
-        yield
-    except OperationFailure as error:
-        if error.code == BAD_VALUE and "hint" in str(error):
+class _IndexIsThere(AbstractContextManager[None]):
+    """Raise _NotBuilt if the index of a hint is not there."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        is_refused = isinstance(error, OperationFailure) and error.code == BAD_VALUE
+        if is_refused and "hint" in str(error):
             raise _NotBuilt from error
-        raise
 
 
 class PagedCollection(Handle):
@@ -183,7 +182,7 @@ class PagedCollection(Handle):
             rows = self._find(query, wanted.fields, (("_id", by),), limit, hint)
         except _NotBuilt:
             rows = self._find(query, wanted.fields, (("_id", by),), limit, None)
-        found = [shown(self._bare(row)) for row in rows[:limit]]
+        found = [shown(row) for row in self._all_bare(rows[:limit])]
         if len(rows) <= limit:
             return Page(found, has_more=False)
         return Page(found, has_more=True, position=Position((found[-1]["_id"],), by))
@@ -202,8 +201,8 @@ class PagedCollection(Handle):
         low, high = bounds
         cursor = cursor.min(low) if low else cursor
         cursor = cursor.max(high) if high else cursor
-        with _index_is_there():
-            return list(cursor)
+        with _IndexIsThere():
+            return cursor.to_list()  # at once: row by row is a third of what a row costs
 
     # --- along an index
 
@@ -228,7 +227,7 @@ class PagedCollection(Handle):
 
         If the answer is out of date, `is_first_entry` finds it out.
         """
-        with _index_is_there():
+        with _IndexIsThere():
             arrays = fields_with_arrays(self._address, self._name, walk.index)
         return not arrays.isdisjoint(dict(walk.order))
 
@@ -262,7 +261,7 @@ class PagedCollection(Handle):
             kept = {KEY: 1} if includes(wanted.fields) else {}
             stages.append({"$project": {**wanted.fields, **kept}})
         options: dict[str, Any] = {"hint": hint} if hint else {}
-        with _index_is_there():
+        with _IndexIsThere():
             found = self._collection.aggregate(
                 stages, session=self._session, allowDiskUse=True, **options
             )

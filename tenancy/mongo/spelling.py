@@ -55,6 +55,9 @@ def _refuse(value: Any) -> NoReturn:
 # --- NaN and the infinities, of which orjson makes null
 
 
+_LOOKED_INTO = frozenset((float, dict, list))
+
+
 def has_non_finite(value: Any) -> bool:
     """Return whether a NaN or an infinity is in a value, at any depth; a FiniteList has none."""
     kind = type(value)
@@ -68,15 +71,12 @@ def has_non_finite(value: Any) -> bool:
 def _any_non_finite(values: Any) -> bool:
     """One pass over many values: this loop is most of what a null in an answer costs."""
     for value in values:
-        kind = type(value)
-        if kind is str or kind is int:
+        if type(value) not in _LOOKED_INTO:
             continue
-        if kind is float:
+        if type(value) is float:
             if value - value != 0.0:  # of finite numbers alone it is 0; cheaper than a call
                 return True
-        elif (kind is dict and _any_non_finite(value.values())) or (
-            kind is list and _any_non_finite(value)
-        ):
+        elif _any_non_finite(value.values() if type(value) is dict else value):
             return True
     return False
 
