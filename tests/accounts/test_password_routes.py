@@ -97,7 +97,7 @@ def test_change_with_a_wrong_password_is_pointed_at_and_changes_nothing(acme, al
     assert mail.outbox == []
 
 
-BAD_PASSWORDS = ["", "short", "1234567890123", "alice@example.com", "x" * 129, "x" * 1_000_001,
+BAD_PASSWORDS = ["", "short", "1234567890123", "alice@example.com", "x" * 129, "x" * 60_001,
                  "long enough \0"]  # fmt: skip
 
 

@@ -172,7 +172,7 @@ def test_errors_carry_the_headers_too(acme, alice):
 
     answers = [
         alice.get(f"{DOCUMENTS}/missing"),
-        alice.get(DOCUMENTS, {"wrong": "1"}),
+        alice.get(DOCUMENTS, {"limit": "0"}),
         alice.generic("POST", DOCUMENTS, "{", content_type="application/json"),
     ]
 
