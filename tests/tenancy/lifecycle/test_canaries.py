@@ -52,7 +52,7 @@ OTHERS = {
     "Plan", "StaticDevice", "StaticToken", "TOTPDevice",
 }  # fmt: skip
 # What has no text of its own.
-BARE = {"Collection", "Membership", "Placement", "SlugReservation", "Usage"}
+BARE = {"Membership", "Placement", "SlugReservation", "Usage"}
 # A slug stays reserved, and the record of the erasure names the places that are empty now.
 KEEP_SLUGS = {"tenancy_slugreservation", "tenancy_erasurerecord"}
 
