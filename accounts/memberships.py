@@ -11,7 +11,12 @@ from accounts.exceptions import PermissionDenied
 from accounts.member_counts import forget_member_count
 from accounts.models import Membership, TotpDevice, User
 from accounts.roles import Role
-from tenancy.exceptions import OrganizationDeleted, OrganizationNotFound, PlanLimitReached
+from tenancy.exceptions import (
+    NotFound,
+    OrganizationDeleted,
+    OrganizationNotFound,
+    PlanLimitReached,
+)
 from tenancy.models import Organization, OrganizationStatus
 
 LIST_MAX_MEMBERSHIPS = 100
@@ -41,8 +46,8 @@ def members_of(organization_id: UUID) -> QuerySet[Membership]:
 def add_member(user: User, organization: Organization, role: Role) -> Membership:
     """Add a member; one who is a member already stays as they are.
 
-    Raises PlanLimitReached. The organization's row is locked: of many who come at once no more
-    than the plan allows get in.
+    Raises PlanLimitReached, and NotFound for an account that was just deleted. The organization's
+    row is locked: of many who come at once no more than the plan allows get in.
     """
     with transaction.atomic():
         limit = lock_people(organization.pk).plan.max_members
@@ -56,8 +61,16 @@ def add_member(user: User, organization: Organization, role: Role) -> Membership
                 f"The plan allows {limit:,} members.",
                 extra={"limit": limit, "used": used, "name": "members"},
             )
+        _hold_account(user)
         transaction.on_commit(partial(forget_member_count, organization.pk))
         return Membership.objects.create(user=user, organization=organization, role=role)
+
+
+def _hold_account(user: User) -> None:
+    """Keep the account until the transaction ends. Raises NotFound if it was deleted meanwhile."""
+    rows = User.objects.select_for_update(no_key=True).filter(pk=user.pk)
+    if not rows.values_list("pk", flat=True):
+        raise NotFound("The account was deleted.")
 
 
 def existing_memberships(user: User) -> QuerySet[Membership]:

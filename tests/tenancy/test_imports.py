@@ -2,7 +2,7 @@
 
 import pytest
 
-from tenancy import lifecycle
+from tenancy import catalog, lifecycle
 from tenancy.answers import Ask
 from tenancy.exceptions import IdempotencyKeyReused, ImportStopped, PlanLimitReached
 from tenancy.imports import Manner, Target, import_lines
@@ -36,6 +36,7 @@ def test_an_import_goes_on_where_the_organization_is_renamed_to(acme, behind):
 
 def test_an_import_stores_exactly_as_many_as_the_plan_has_room_for(acme, behind):
     Plan.objects.update(max_documents=1_234)
+    catalog.forget_tenant(acme.id)
 
     with pytest.raises(PlanLimitReached) as caught:
         import_lines(Target(acme.id, "main", BY), lines_of(2_000), Manner())

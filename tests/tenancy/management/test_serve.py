@@ -326,6 +326,7 @@ def test_a_server_that_listens_everywhere_is_reached_here() -> None:
     assert local_url("example.org", 80) == "http://example.org:80"
 
 
+@pytest.mark.django_db
 def test_the_worker_reports_one_kind_of_error_once_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
