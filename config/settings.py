@@ -77,7 +77,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-# It looks for a name: `AdminCsrf` is Django's CsrfViewMiddleware, for what takes cookies.
+# It looks for a name. `AdminCsrf` is Django's CsrfViewMiddleware, for what takes cookies: a test
+# looks for the class.
 SILENCED_SYSTEM_CHECKS = ["security.W003"]
 TEMPLATES = [
     {
