@@ -1,11 +1,15 @@
 # Everything that is done with this project, from a machine that has only Python 3.11 and make.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# To make .venv with; unless it is given, the quickest that there is.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# That a .venv is whole, and that one can be made.
+IS_WHOLE := import pip, sys; sys.exit(sys.version_info[:2] != (3, 11))
+IS_FIT := import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 11))
 # More processes than cores: the tests of protocols mostly wait for what the protocols wait for.
-PYTEST_FLAGS ?= -n 4 --dist loadgroup
+PYTEST_FLAGS ?= -n 5 --dist loadgroup
 # What a running service may have in the environment, and its tests must not see.
 SERVICE := MONGODB_URI DATABASE_URL REDIS_URL CELERY_BROKER_URL PORT SECRET_KEY DEBUG \
 	ALLOWED_HOSTS CSRF_TRUSTED_ORIGINS LOG_LEVEL DJANGO_SETTINGS_MODULE ACCESS_TOKEN_MINUTES RATE_LIMITS ADMIN_TWO_FACTOR \
@@ -22,10 +26,15 @@ help: ## list what can be done
 install: $(INSTALLED) ## make .venv with everything, the MongoDB server included
 
 $(INSTALLED): $(wildcard requirements/*.txt)
-	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
-		echo "Python 3.11 is needed and was not found. Install it, or say where it is: make install PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { \
-		echo "The virtual environment could not be made. On Debian and Ubuntu: apt install python3.11-venv" >&2; rm -rf $(VENV); exit 1; }
+	@$(BIN)/python -c '$(IS_WHOLE)' 2>/dev/null || { \
+		rm -rf $(VENV); python="$(PYTHON)"; \
+		for any in python3.11 python3 /usr/bin/python3.11 /usr/bin/python3; do \
+			test -z "$$python" || break; command -v "$$any" >/dev/null || continue; \
+			python=$$("$$any" requirements/find_python.py); done; \
+		"$${python:-false}" -c '$(IS_FIT)' || { \
+		echo "Python 3.11 with its module venv is needed and was not found. On Debian and Ubuntu: apt install python3.11-venv. Or say where it is: make install PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+		"$$python" -m venv $(VENV) || { \
+		echo "The virtual environment could not be made. On Debian and Ubuntu: apt install python3.11-venv" >&2; rm -rf $(VENV); exit 1; }; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.txt
 	@touch $@
 
@@ -49,10 +58,8 @@ check: $(INSTALLED) ## lint, types, layers, migrations, production settings
 		SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') \
 		$(BIN)/python manage.py check --deploy --fail-level WARNING
 
-bench: $(INSTALLED) ## measure what requests and data cost, and what a storm of sign-ins costs others
-	$(ALONE) $(BIN)/python -m benchmarks.request_path
-	$(ALONE) $(BIN)/python -m benchmarks.data_api
-	$(ALONE) $(BIN)/python -m benchmarks.login_storm
+bench: $(INSTALLED) ## measure what requests, data and people cost, beside the same without the service
+	$(ALONE) $(BIN)/python -m benchmarks.bench
 
 drill: $(INSTALLED) ## rename, move and import under fire, and count what was lost
 	@failed=0; \

@@ -127,7 +127,7 @@ def _issue_again(row: ApiKey, *, by: str) -> ApiKey:
     same = ApiKey.objects.filter(pk=row.pk, organization=row.organization, revoked_at=None)
     if not same.update(digest=row.digest, previous_digest="", previous_until=None):
         raise AlreadyExists("The API key was made before, and has ended.")
-    transaction.on_commit(forget_keys)
+    forget_keys(key_id=row.pk)
     record_event(row.organization, "api_key.rotated", by=by, key=str(row.pk), overlap_seconds=0)
     return same.get()
 
@@ -153,7 +153,7 @@ def change_key(principal: Principal, key_id: UUID, given: Mapping[str, Any]) -> 
         changes = _checked(row, given)
         if not ApiKey.objects.filter(_live(), pk=key_id).update(**changes):
             raise NotFound(NO_KEY)
-        transaction.on_commit(forget_keys)
+        forget_keys(key_id=key_id)
         told = {name: value for name, value in changes.items() if name != "name"}
         changed = sorted(changes)
         record_event(
@@ -206,7 +206,7 @@ def rotate_key(
         ):
             _get_live(principal.organization_id, key_id)
             raise RevisionConflict(NOT_NOW, hint=ROTATE_HINT)
-        transaction.on_commit(forget_keys)
+        forget_keys(key_id=key_id)
         record_event(
             row.organization, "api_key.rotated", by=principal.actor, key=str(key_id),
             overlap_seconds=overlap_seconds,
@@ -227,7 +227,7 @@ def revoke_key(organization_id: UUID, key_id: UUID, *, by: str) -> bool:
     with transaction.atomic():
         if not ApiKey.objects.filter(pk=key_id, revoked_at=None).update(revoked_at=timezone.now()):
             return False
-        transaction.on_commit(forget_keys)
+        forget_keys(key_id=key_id)
         record_event(row.organization, "api_key.revoked", by=by, key=str(key_id), role=row.role)
     return True
 
@@ -236,7 +236,7 @@ def revoke_keys_of(organization: Organization) -> int:
     """End every key of an organization. Return how many; the caller records why."""
     held = ApiKey.objects.filter(organization=organization, revoked_at=None)
     ended = held.update(revoked_at=timezone.now())
-    transaction.on_commit(forget_keys)
+    forget_keys(organization_id=organization.pk)
     return ended
 
 

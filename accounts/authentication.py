@@ -1,5 +1,7 @@
 """From the headers of a request to who makes it: a user by a token, a program by an API key."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
@@ -91,6 +93,22 @@ def read_afresh(request: Request) -> Principal | None:
     principal = _read_principal(request._request, max_age=0)  # noqa: SLF001
     request.user = cast(Any, principal)
     return principal
+
+
+def principal_later(request: Request) -> Callable[[], Principal]:
+    """Return what tells who makes the request while it goes on, by rows as old as any request's.
+
+    It keeps the credential and nothing of the request, and raises TokenRevoked and its like once
+    that has ended. That an access token has expired since is no end: its session goes on.
+    """
+    plain = request._request  # noqa: SLF001
+    claims = find_claims(plain)
+    if claims is not None:
+        return partial(get_member, claims)
+    credential = find_credential(plain)
+    if credential is None:
+        raise NotAuthenticated
+    return partial(api_keys.get_key_holder, credential)
 
 
 def get_signed_in(request: Request) -> Member:

@@ -153,7 +153,7 @@ def remove_authenticator(user: User, given: str) -> None:
             raise NotFound(_NOT_ENABLED)
         recovery_codes.remove_codes(user.pk)
         Session.objects.filter(user=user, revoked_at=None).update(methods=FIRST_METHODS)
-        transaction.on_commit(forget_members)
+        forget_members(user_id=user.pk)
         tell(user, two_factor_notices.DISABLED, by=f"user:{user.pk}")
 
 

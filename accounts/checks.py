@@ -12,6 +12,8 @@ from accounts.signing import key_pairs
 from accounts.throttles import LIMITS, parse_limit
 from tenancy.exceptions import Misconfigured
 
+# Within so many seconds a demotion, a removal or a sign-out holds everywhere.
+ROW_TTL_MAX_SECONDS = 5.0
 PAGES = ("ACCOUNTS_RESET_URL", "ACCOUNTS_CONFIRMATION_URL", "ACCOUNTS_INVITATION_URL")
 
 
@@ -96,3 +98,12 @@ def check_signing_keys(app_configs: Sequence[Any] | None, **_: Any) -> list[Chec
         hint = "manage.py rotate_signing_key --file PATH makes one."
         return [Error(error.detail, hint=hint, id="accounts.E006")]
     return []
+
+
+@register()
+def check_row_ttl(app_configs: Sequence[Any] | None, **_: Any) -> list[CheckMessage]:
+    """Return an error unless what ends a session or a role bites soon."""
+    if 0 < settings.ACCOUNTS_ROW_TTL <= ROW_TTL_MAX_SECONDS:
+        return []
+    message = f"ACCOUNTS_ROW_TTL is more than 0 and at most {ROW_TTL_MAX_SECONDS} seconds."
+    return [Error(message, id="accounts.E007")]

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.db import transaction
 from django.db.models import Model
 from django.dispatch import receiver
 
@@ -34,9 +33,9 @@ def sign_everybody_out(organization: Organization, **_: Any) -> None:
 
 
 @receiver(organization_policy_changed)
-def judge_members_anew(**_: Any) -> None:
+def judge_members_anew(organization: Organization, **_: Any) -> None:
     """Read again at once what each member has proved, and what is asked of them."""
-    transaction.on_commit(forget_members)
+    forget_members(organization_id=organization.pk)
 
 
 @receiver(creation_undone)
@@ -59,7 +58,7 @@ def forget_people(organization: Organization, **_: Any) -> int:
     ApiKey.objects.filter(organization=organization).delete()
     Invitation.objects.filter(organization=organization).delete()
     _remove_sessions(organization)
-    transaction.on_commit(forget_keys)
+    forget_keys(organization_id=organization.pk)
     return _remove_members(organization)
 
 
@@ -77,7 +76,7 @@ def _remove_members(organization: Organization, **which: Any) -> int:
     alone = User.objects.filter(pk__in=members, memberships=None, is_staff=False, **which)
     _blank_log(User, list(alone.values_list("pk", flat=True)))
     alone.delete()
-    transaction.on_commit(forget_members)
+    forget_members(organization_id=organization.pk)
     return len(members)
 
 

@@ -1,8 +1,8 @@
 """argon2id in threads of its own: few computations at once, few that wait, the rest refused.
 
-A computation costs a core for as long as it takes. So it is done by `ACCOUNTS_HASHERS` threads
-that yield to everybody else, and at most half of the threads that answer requests wait for one:
-a storm of sign-ins finds no room, and other requests go on.
+A computation costs a core, and 19 MiB, for as long as it takes. So a process has a few threads for
+it, its share of `ACCOUNTS_HASHERS`, which yield to everybody else; and at most half of the threads
+that answer requests wait for one. A storm of sign-ins finds no room, and other requests go on.
 """
 
 import os
@@ -17,12 +17,13 @@ from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
 from accounts.exceptions import RateLimited
+from tenancy.lanes import stand_aside
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Of the kernel's scale up to 19: about a tenth of what a thread that answers a request gets.
-NICENESS = 10
+# Added to the niceness of the process, which goes up to 19: a tenth of what other threads get.
+NICENESS, NICENESS_MAX = 10, 19
 RETRY_AFTER_SECONDS = 1
 _FORM = re.compile(r"argon2\$argon2(?:id|i|d)\$v=\d+\$m=\d+,t=\d+,p=\d+\$")
 # What the hash of no password looks like: salt and hash in base64, of the lengths that are made.
@@ -44,6 +45,7 @@ class Hashers:
                 retry_after=RETRY_AFTER_SECONDS,
             )
         try:
+            stand_aside()  # a computation is long: others would wait for it to be noticed
             return self._threads.submit(function, *args, **options).result()
         finally:
             self._places.release()
@@ -52,7 +54,9 @@ class Hashers:
 def _yield_to_others() -> None:
     """Lower the priority of this thread; only Linux has priorities of threads."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        thread = threading.get_native_id()
+        own = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(own + NICENESS, NICENESS_MAX))
 
 
 _hashers: list[Hashers] = []
@@ -64,7 +68,8 @@ def get_hashers() -> Hashers:
     with _making:
         if not _hashers:
             places = max(1, settings.TENANTRY_THREADS // 2)
-            _hashers.append(Hashers(settings.ACCOUNTS_HASHERS, places))
+            threads = max(1, settings.ACCOUNTS_HASHERS // settings.TENANTRY_PROCESSES)
+            _hashers.append(Hashers(threads, places))
         return _hashers[0]
 
 

@@ -8,6 +8,7 @@ known along with it, to the moment.
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
@@ -18,6 +19,7 @@ from accounts.key_terms import KEY_SCOPES, SCOPES_OVER_EVERYTHING
 from accounts.key_tokens import ShownKey
 from accounts.models import ApiKey
 from accounts.principals import KeyHolder
+from tenancy import invalidation
 from tenancy.caching import AgedCache
 from tenancy.models import OrganizationStatus
 
@@ -48,6 +50,7 @@ def get_key_holder(raw: str, *, max_age: float | None = None) -> KeyHolder:
 
 
 def _read_standing(shown: ShownKey) -> _Standing:
+    invalidation.listen()
     row = ApiKey.objects.select_related("organization").filter(pk=shown.key_id).first()
     if row is None:
         raise NotAuthenticated("The API key is not valid.")
@@ -93,10 +96,24 @@ def _held_until(row: ApiKey, digest: str) -> datetime | None:
 # What was refused is not kept: not what anybody can make up, and a key that is made good again is
 # good at once. By digest, so that the new secret of a rotation elsewhere holds at once, too.
 _standings: AgedCache[ShownKey, _Standing] = AgedCache(
-    _read_standing, max_entries=CACHE_MAX_STANDINGS
+    _read_standing, max_entries=CACHE_MAX_STANDINGS, name="api_keys"
 )
 
 
-def forget_keys() -> None:
-    """Make this process read the rows again."""
-    _standings.clear()
+def forget_keys(**which: UUID) -> None:
+    """Have rows read again: that of `key_id`, those of `organization_id`, or all.
+
+    Here at once; when a transaction commits here and, with Redis, soon in every process.
+    """
+    _changed.make_known(**which)
+
+
+def _drop(**which: UUID) -> None:
+    if not which:
+        _standings.clear()
+        return
+    wanted = which.items()
+    _standings.forget_if(lambda its: all(getattr(its.holder, name) == id_ for name, id_ in wanted))
+
+
+_changed = invalidation.Change("api_keys", _drop, ids={"key_id", "organization_id"})

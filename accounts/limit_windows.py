@@ -52,25 +52,18 @@ class Windows(Protocol):
 
 @dataclass(slots=True)
 class _Kept:
-    """The moments of a window, the oldest first, and the limit it had when it was last counted."""
+    """The moments of a window, the oldest first, and the limit it had when it was last counted.
+
+    Those before `first` had left it when it was last looked at.
+    """
 
     moments: list[float] = field(default_factory=list)
     limit: int = 0
+    first: int = 0
 
     @property
     def is_full(self) -> bool:
         return len(self.moments) >= self.limit
-
-
-class _Counted(NamedTuple):
-    """What is kept of a window; the moments before `first` have left it."""
-
-    kept: _Kept
-    first: int
-
-    @property
-    def size(self) -> int:
-        return len(self.kept.moments) - self.first
 
 
 class MemoryWindows:
@@ -90,17 +83,18 @@ class MemoryWindows:
         """Count one in every window, unless any is full: then in none."""
         now = seconds()
         with self._lock:
-            counted = [self._count(window, now) for window in windows]
+            found = [self._find(window, now) for window in windows]
             full = tuple(
-                number for number, window in enumerate(windows)
-                if counted[number].size >= window.limit
-            )  # fmt: skip
+                number
+                for number, window in enumerate(windows)
+                if len(found[number].moments) - found[number].first >= window.limit
+            )
             for number in full:
                 self._hold(windows[number])
             if not full:
-                for window, its in zip(windows, counted, strict=True):
-                    self._add(window, its.kept, now)
-            return Taken(full, tuple(map(_standing, windows, counted, [now] * len(windows))))
+                for window, kept in zip(windows, found, strict=True):
+                    self._add(window, kept, now)
+            return Taken(full, tuple(map(_standing, windows, found, [now] * len(windows))))
 
     def forget(self, windows: Sequence[Window]) -> None:
         """Empty the windows."""
@@ -117,13 +111,17 @@ class MemoryWindows:
     def __len__(self) -> int:
         return sum(map(len, self._kept.values()))
 
-    def _count(self, window: Window, now: float) -> _Counted:
-        kept = self._kept.setdefault(window.seconds, OrderedDict()).get(window.key) or _Kept()
-        first = bisect_right(kept.moments, now - window.seconds)
-        if first * 2 > len(kept.moments):  # seldom: nobody moves a long list at every request
-            del kept.moments[:first]
-            first = 0
-        return _Counted(kept, first)
+    def _find(self, window: Window, now: float) -> _Kept:
+        """Return what is kept of a window, or nothing yet, without what has left it."""
+        of_length = self._kept.get(window.seconds)
+        if of_length is None:
+            of_length = self._kept[window.seconds] = OrderedDict()
+        kept = of_length.get(window.key) or _Kept()
+        kept.first = bisect_right(kept.moments, now - window.seconds)
+        if kept.first * 2 > len(kept.moments):  # seldom: nobody moves a long list at every request
+            del kept.moments[: kept.first]
+            kept.first = 0
+        return kept
 
     def _hold(self, window: Window) -> None:
         """Keep a full window that somebody tries again for as long as one that is counted."""
@@ -157,6 +155,7 @@ class MemoryWindows:
                 del kept[key]
 
 
-def _standing(window: Window, its: _Counted, now: float) -> Standing:
-    reset = its.kept.moments[its.first] + window.seconds - now if its.size else window.seconds
-    return Standing(max(0, window.limit - its.size), reset)
+def _standing(window: Window, kept: _Kept, now: float) -> Standing:
+    size = len(kept.moments) - kept.first
+    reset = kept.moments[kept.first] + window.seconds - now if size else window.seconds
+    return Standing(max(0, window.limit - size), reset)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.dispatch import receiver
 
 from accounts.models import Membership
+from tenancy import invalidation
 from tenancy.caching import AgedCache
 from tenancy.usage import members_counted
 
@@ -18,10 +19,11 @@ CACHE_MAX_COUNTS = 10_000
 
 
 def _read(organization_id: UUID) -> int:
+    invalidation.listen()
     return Membership.objects.filter(organization=organization_id).count()
 
 
-_counts: AgedCache[UUID, int] = AgedCache(_read, max_entries=CACHE_MAX_COUNTS)
+_counts: AgedCache[UUID, int] = AgedCache(_read, max_entries=CACHE_MAX_COUNTS, name="member_counts")
 
 
 @receiver(members_counted)
@@ -31,5 +33,8 @@ def count_members(organization_id: UUID, **_: Any) -> int:
 
 
 def forget_member_count(organization_id: UUID) -> None:
-    """Make this process count anew. Call it when a change is committed."""
-    _counts.forget(organization_id)
+    """Have members counted anew: here at once, with Redis soon in every process."""
+    _changed.make_known(organization_id=organization_id)
+
+
+_changed = invalidation.Change("member_counts", _counts.drop, ids={"organization_id"})

@@ -7,7 +7,6 @@ of two owners who demote each other at once one stays.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from uuid import UUID
 
 from django.conf import settings
@@ -185,13 +184,13 @@ def _give_role(member: Membership, role: Role) -> None:
     rows = Membership.objects.filter(pk=member.pk)
     rows.update(role=role, epoch=F("epoch") + 1)
     member.role = role
-    transaction.on_commit(forget_members)
+    forget_members(membership_id=member.pk)
 
 
 def _remove(organization: Organization, member: Membership, *, by: str, action: str) -> None:
     membership_id, role = str(member.pk), member.role
     member.delete()
-    transaction.on_commit(partial(forget_member_count, organization.pk))
+    forget_member_count(organization.pk)
     revoke_sessions(user=member.user_id, organization=organization, reason="member_removed")
     record_event(
         organization, action, by=by,

@@ -99,7 +99,9 @@ def _read_forms(_: None) -> frozenset[str]:
     return frozenset(forms)
 
 
-_kept_forms: AgedCache[None, frozenset[str]] = AgedCache(_read_forms, max_entries=1)
+_kept_forms: AgedCache[None, frozenset[str]] = AgedCache(
+    _read_forms, max_entries=1, name="password_forms"
+)
 
 
 def _forms() -> frozenset[str]:

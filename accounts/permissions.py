@@ -1,11 +1,17 @@
 """Endpoints declare, this decides, the undeclared is denied."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
-from accounts.authentication import find_principal, get_signed_in, read_afresh
+from accounts.authentication import (
+    find_principal,
+    get_signed_in,
+    principal_later,
+    read_afresh,
+)
 from accounts.exceptions import NotAuthenticated, PermissionDenied, TwoFactorEnrollmentRequired
 from accounts.principals import KeyHolder, Principal
 from accounts.roles import PUBLIC, SIGNED_IN
@@ -28,6 +34,15 @@ class DeclaredPermission(BasePermission):
             _check(request, needed, view.kwargs.get("collection"))
         return True
 
+    def later(self, request: Request, view: Any) -> Callable[[], None]:
+        """Return what raises once whoever asks may not do this any more.
+
+        For what goes on for long after it was let in. It keeps neither request nor view.
+        """
+        tell, needed = principal_later(request), view.required.get(view.action)
+        collection = view.kwargs.get("collection")
+        return lambda: _judge(tell(), needed, collection)
+
 
 def _check(request: Request, needed: str | None, collection: str | None) -> None:
     """Raise unless whoever asks may do what needs this permission."""
@@ -39,6 +54,10 @@ def _check(request: Request, needed: str | None, collection: str | None) -> None
     if needed == SIGNED_IN:
         get_signed_in(request)
         return
+    _judge(principal, needed, collection)
+
+
+def _judge(principal: Principal, needed: str | None, collection: str | None) -> None:
     if principal.lacks_second_factor:
         raise TwoFactorEnrollmentRequired
     _check_permission(principal, needed)

@@ -5,6 +5,7 @@ change of role, a removal or a revocation bites within that time everywhere, and
 """
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -13,9 +14,12 @@ from django.utils import timezone
 from accounts import last_used
 from accounts.exceptions import PermissionDenied, TokenRevoked
 from accounts.models import Membership
+from accounts.owner_emails import drop_owner_emails
 from accounts.roles import allows
 from accounts.tokens import Claims
+from tenancy import invalidation
 from tenancy.caching import AgedCache
+from tenancy.second_level import SecondLevel
 
 CACHE_MAX_STANDINGS = 20_000
 SECOND_FACTOR = "otp"
@@ -82,6 +86,7 @@ class KeyHolder(Principal):
 
 
 def _read_member(claims: Claims) -> Member | None:
+    invalidation.listen()
     found = (
         Membership.objects.filter(
             pk=claims.membership_id,
@@ -113,7 +118,36 @@ def _read_member(claims: Claims) -> Member | None:
 
 
 # What was refused is not kept: a credential that becomes good again is good at once.
-_members: AgedCache[Claims, Member] = AgedCache(_read_member, max_entries=CACHE_MAX_STANDINGS)
+def _spell(claims: Claims) -> str:
+    return (
+        f"{claims.user_id} {claims.organization_id} {claims.membership_id} {claims.session_id} "
+        f"{claims.membership_epoch}"
+    )
+
+
+def _dump(member: Member) -> list[Any]:
+    ids = (member.organization_id, member.user_id, member.membership_id, member.session_id)
+    return [member.role, member.lacks_second_factor, *map(str, ids)]
+
+
+def _load(kept: Any, _: float) -> Member:
+    role, lacks_second_factor, organization, user, membership, session = kept
+    return Member(
+        UUID(organization),
+        role,
+        lacks_second_factor=lacks_second_factor,
+        user_id=UUID(user),
+        membership_id=UUID(membership),
+        session_id=UUID(session),
+    )
+
+
+_behind = SecondLevel[Claims, Member](
+    "members", spell=_spell, dump=_dump, load=_load, lives=lambda: settings.ACCOUNTS_ROW_TTL
+)
+_members: AgedCache[Claims, Member] = AgedCache(
+    _read_member, max_entries=CACHE_MAX_STANDINGS, name="members", second=_behind
+)
 
 
 def get_member(claims: Claims, *, max_age: float | None = None) -> Member:
@@ -128,8 +162,24 @@ def get_member(claims: Claims, *, max_age: float | None = None) -> Member:
     return member
 
 
-def forget_members(**which: object) -> None:
-    """Make this process read rows again: those of `user_id`, `session_id` and so on, or all."""
-    _members.forget_if(
-        lambda member: all(getattr(member, name) == value for name, value in which.items())
-    )
+def forget_members(**which: UUID) -> None:
+    """Have rows read again: those of `user_id`, `session_id` and so on, or all.
+
+    Here at once; when a transaction commits here and, with Redis, soon in every process.
+    """
+    _changed.make_known(**which)
+
+
+def _drop(**which: UUID) -> None:
+    if set(which) != {"session_id"}:  # a session says nothing about owners
+        drop_owner_emails()
+    if not which:
+        _members.clear()
+        return
+    wanted = which.items()
+    _members.forget_if(lambda member: all(getattr(member, name) == id_ for name, id_ in wanted))
+
+
+_changed = invalidation.Change(
+    "members", _drop, ids={"user_id", "session_id", "organization_id", "membership_id"}
+)

@@ -1,6 +1,5 @@
 """One's own account: change it, or end it."""
 
-from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -149,9 +148,9 @@ def _delete(user: User, memberships: list[Membership]) -> None:
     forget_address(user.email)
     user_id = str(user.pk)
     User.objects.filter(pk=user.pk).delete()
-    transaction.on_commit(forget_members)
+    forget_members(user_id=user.pk)
     for each in sorted(memberships, key=lambda row: str(row.organization_id)):
-        transaction.on_commit(partial(forget_member_count, each.organization_id))
+        forget_member_count(each.organization_id)
         record_event(
             each.organization, "user.deleted", by=f"user:{user_id}",
             user=user_id, membership=str(each.pk), role=each.role,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
+from django.conf import settings
 from limits.storage import RedisStorage
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -22,7 +23,6 @@ logger = logging.getLogger("tenantry.limits")
 
 T = TypeVar("T")
 
-REDIS_PREFIX = "tenantry:limits"
 REDIS_TIMEOUT_SECONDS = 0.25
 PROBE_SECONDS = 5.0
 # It is never full: so each look writes, and a server that takes no writes is found out.
@@ -66,7 +66,7 @@ class RedisWindows(RedisStorage):
             "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
             "retry": Retry(NoBackoff(), 0),
         }
-        super().__init__(url, key_prefix=REDIS_PREFIX, **options)  # type: ignore[arg-type]
+        super().__init__(url, key_prefix=f"{settings.REDIS_PREFIX}:limits", **options)  # type: ignore[arg-type]
         self._take = self.get_connection().register_script(_TAKE.encode())
 
     def take(self, windows: Sequence[Window]) -> Taken:

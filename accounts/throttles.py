@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -28,7 +28,7 @@ from accounts.models import Session, User, normalize_email
 from accounts.principals import Member, Principal
 from accounts.roles import PUBLIC, SIGNED_IN
 from tenancy.audit import record_event
-from tenancy.catalog import Tenant, get_tenant
+from tenancy.catalog import get_tenant
 from tenancy.context import current_origin
 from tenancy.exceptions import OrganizationNotFound
 from tenancy.middleware import client_address
@@ -45,6 +45,7 @@ FAMILIAR_MAX_ADDRESSES = 200
 # What one customer of a provider has: RFC 6177.
 IPV6_NETWORK_BITS = 64
 KEY_BYTES = 16
+PLANS_KEPT = 10_000
 TOO_MANY_ATTEMPTS = "Too many attempts. Wait a moment and try again."
 
 
@@ -205,25 +206,32 @@ class AddressThrottle(BaseThrottle):
 # --- The API, by plan ---------------------------------------------------------------------------
 
 
-def _plan_windows(tenant: Tenant) -> dict[str, Window]:
-    """Return what the plan allows in any minute, and in any second."""
-    windows = {}
-    if tenant.requests_per_minute is not None:
-        windows["minute"] = Window(f"plan/{tenant.id}/m", tenant.requests_per_minute, 60)
-    if tenant.burst is not None:
-        windows["burst"] = Window(f"plan/{tenant.id}/s", tenant.burst, 1)
-    return windows
+class _PlanWindows(NamedTuple):
+    """What a plan allows an organization in any minute, and in any second; by these names."""
+
+    names: tuple[str, ...]
+    windows: tuple[Window, ...]
+    policy: str
 
 
-def _policy(windows: dict[str, Window]) -> str:
-    """Return the windows as draft-ietf-httpapi-ratelimit-headers writes them."""
-    return ", ".join(f'"{name}";q={each.limit};w={each.seconds}' for name, each in windows.items())
+@lru_cache(maxsize=PLANS_KEPT)
+def _plan_windows(organization_id: UUID, minute: int | None, burst: int | None) -> _PlanWindows:
+    """Return the windows, with the policy as draft-ietf-httpapi-ratelimit-headers writes it."""
+    found = {}
+    if minute is not None:
+        found["minute"] = Window(f"plan/{organization_id}/m", minute, 60)
+    if burst is not None:
+        found["burst"] = Window(f"plan/{organization_id}/s", burst, 1)
+    policy = ", ".join(f'"{name}";q={each.limit};w={each.seconds}' for name, each in found.items())
+    return _PlanWindows(tuple(found), tuple(found.values()), policy)
 
 
-def _left(windows: dict[str, Window], taken: Taken) -> str:
+def _left(plan: _PlanWindows, taken: Taken) -> str:
     return ", ".join(
-        f'"{name}";r={standing.left};t={ceil(standing.reset)}'
-        for name, standing in zip(windows, taken.standings, strict=True)
+        [
+            f'"{name}";r={left};t={ceil(reset)}'
+            for name, (left, reset) in zip(plan.names, taken.standings, strict=True)
+        ]
     )
 
 
@@ -252,19 +260,21 @@ class PlanThrottle(BaseThrottle):
         if principal is None or not _is_counted(principal, view):
             return True
         try:
-            windows = _plan_windows(get_tenant(principal.organization_id))
+            tenant = get_tenant(principal.organization_id)
         except OrganizationNotFound:
             return True  # purged: its routes say so
-        if windows:
-            self._take(request, windows)
+        plan = _plan_windows(tenant.id, tenant.requests_per_minute, tenant.burst)
+        if plan.windows:
+            self._take(request, plan)
         return True
 
-    def _take(self, request: Request, windows: dict[str, Window]) -> None:
-        taken = limit_stores.take(list(windows.values()))
+    def _take(self, request: Request, plan: _PlanWindows) -> None:
+        taken = limit_stores.take(plan.windows)
         inner: Any = request._request  # noqa: SLF001
-        headers = {"RateLimit-Policy": _policy(windows), "RateLimit": _left(windows, taken)}
+        headers = {"RateLimit-Policy": plan.policy, "RateLimit": _left(plan, taken)}
         inner.answer_headers = {**getattr(inner, "answer_headers", {}), **headers}
         if taken.full:
-            name = list(windows)[taken.full[0]]
-            said = f"The plan allows {windows[name].limit:,} requests {self.SAID[name]}."
+            name = plan.names[taken.full[0]]
+            limit = plan.windows[taken.full[0]].limit
+            said = f"The plan allows {limit:,} requests {self.SAID[name]}."
             raise RateLimited(said, retry_after=_wait(taken))

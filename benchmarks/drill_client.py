@@ -12,6 +12,7 @@ API = "/api/v1"
 DOCUMENTS = f"{API}/collections/main/documents"
 ANSWER_SECONDS = 30.0
 BUSY_ATTEMPTS = 20
+BUSY_CODES = frozenset({"tenant_busy", "overloaded"})  # nothing was done: again, later
 BUSY_PAUSE_SECONDS = 0.05
 SIGN_IN_ATTEMPTS = 2
 NO_ANSWER = 0
@@ -125,7 +126,7 @@ class DrillClient:
         answer = Answer(NO_ANSWER)
         for _ in range(BUSY_ATTEMPTS):
             answer = self._timed(label, method, path, body, if_match)
-            if answer.code == "tenant_busy":
+            if answer.code in BUSY_CODES:
                 self.tally.busy += 1
                 time.sleep(BUSY_PAUSE_SECONDS)
             elif answer.code == "token_expired" and sign_ins < SIGN_IN_ATTEMPTS:

@@ -14,7 +14,6 @@ INDEXES = (
     {"name": "drill_n", "keys": [["n", 1]]},
     {"name": "drill_group", "keys": [["group", 1], ["n", -1]], "sparse": True},
 )
-EXAMPLES = 10
 
 
 def are_indexes_kept(target: Place) -> bool:
@@ -46,12 +45,7 @@ def check_end(
 ) -> None:
     """Compare what is there at the end with what was loaded and what was acknowledged."""
     found = [row for row in place.documents() if isinstance(row["_id"], str)]
-    outcome = verify(found, journal, documents)
-    report.documents_checked = outcome.checked
-    report.lost, report.resurrected = outcome.lost, outcome.resurrected
-    report.doubled, report.phantom = outcome.doubled, outcome.phantom
-    report.revision_gaps = outcome.revision_gaps
-    report.examples = [*report.examples[:EXAMPLES], *outcome.examples]
+    report.record_verification(verify(found, journal, documents))
     known = {name for name, entry in journal.items() if entry.state != "unknown"}
     expected = _expected(journal, documents)
     report.digest_expected = _digest(expected)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from benchmarks.drill_report import Timing
+from benchmarks.drill_report import LoadReport
 
 HEADERS = (
     "move", "documents", "seconds", "copy s", "copied/s", "plain/s", "ratio", "pause ms",
@@ -75,130 +75,63 @@ class MoveFigures:
         ]  # fmt: skip
 
 
-@dataclass(slots=True)
-class MoveDrillReport:
-    """What one run of the drill found; `problems` says what is out of bounds."""
+@dataclass
+class MoveDrillReport(LoadReport):
+    """What one run of the drill found."""
 
-    naming: str
-    writers: int
-    readers: int
-    loaded: int
-    moves_wanted: int
+    moves_wanted: int = 0
     bounds: Bounds = field(default_factory=Bounds)
     moves: list[MoveFigures] = field(default_factory=list)
-    seconds_under_load: float = 0.0
-    writes_acknowledged: int = 0
-    reads_answered: int = 0
-    documents_checked: int = 0
-    lost: int = 0
-    resurrected: int = 0
-    doubled: int = 0
-    phantom: int = 0
-    revision_gaps: int = 0
-    false_negatives: int = 0
-    wrong_reads: int = 0
     witness_wrong: list[str] = field(default_factory=list)
     digest_expected: str = ""
     digest_found: str = ""
     strays: list[str] = field(default_factory=list)
     epoch: int = 0
-    busy_answers: int = 0
-    unknown_outcomes: int = 0
-    sign_ins: int = 0
-    errors: dict[str, int] = field(default_factory=dict)
-    workers_failed: int = 0
     failure: str = ""
     longest_without_move_seconds: float = 0.0
-    answers: Timing = field(default_factory=Timing)
-    answers_by_method: dict[str, Timing] = field(default_factory=dict)
-    examples: list[str] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return not self.problems
 
     @property
     def problems(self) -> list[str]:
-        """One sentence for each figure that is out of bounds."""
         of_moves = [problem for move in self.moves for problem in move.problems(self.bounds)]
-        return [*self._wrong_counts(), *self._wrong_conduct(), *of_moves]
+        return [*super().problems, *of_moves]
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything, for a file."""
         moves = [asdict(move) | {"ratio": move.ratio} for move in self.moves]
-        return {**asdict(self), "moves": moves, "problems": self.problems}
+        return super().as_dict() | {"moves": moves}
 
     def table(self) -> str:
-        """Everything, for people."""
-        lines = [*_columns([HEADERS, *(move.row() for move in self.moves)]), ""]
-        width = max(len(name) for name, _ in self._figures())
-        lines += [f"{name:<{width}}  {value}" for name, value in self._figures()]
-        lines += [f"  e.g. {example}" for example in self.examples]
-        verdict = [f"OUT OF BOUNDS: {problem}" for problem in self.problems]
-        return "\n".join([*lines, *(verdict or ["all within bounds"])])
+        moves = _columns([HEADERS, *(move.row() for move in self.moves)])
+        return "\n".join([*moves, "", super().table()])
 
-    def _wrong_counts(self) -> list[str]:
-        counts = {
-            "acknowledged writes lost": self.lost,
-            "deleted documents resurrected": self.resurrected,
-            "documents doubled": self.doubled,
-            "documents nobody was promised": self.phantom,
+    def faults(self) -> dict[str, int]:
+        return super().faults() | {
             "revisions off the journal": self.revision_gaps,
-            "false 404 or short pages": self.false_negatives,
-            "wrong reads": self.wrong_reads,
             "cursors or ETags that did not survive": len(self.witness_wrong),
             "databases left behind": len(self.strays),
-            "failed answers": sum(self.errors.values()),
             "answers of unknown outcome": self.unknown_outcomes,
             "tokens that did not survive": self.sign_ins,
-            "worker processes failed": self.workers_failed,
         }
-        return [f"{count} {what}" for what, count in counts.items() if count]
 
-    def _wrong_conduct(self) -> list[str]:
-        """A drill that hardly wrote or read has proved nothing."""
-        least = 10 * self.moves_wanted
-        checks = {
+    def conduct(self) -> dict[str, bool]:
+        return {
             f"a move failed: {self.failure}": bool(self.failure),
             f"{len(self.moves)} of {self.moves_wanted} moves": len(self.moves) < self.moves_wanted,
             f"the placement has had {self.epoch} epochs": self.epoch != self.moves_wanted + 1,
             "the digest of the end is not the expected one": (
                 not self.digest_found or self.digest_found != self.digest_expected
             ),
-            "too few writes to prove anything": self.writes_acknowledged < self.writers * least,
-            "too few reads to prove anything": self.reads_answered < self.readers * least,
+            **self.too_little_load(10 * self.moves_wanted),
         }
-        return [what for what, wrong in checks.items() if wrong]
 
-    def _figures(self) -> list[tuple[str, object]]:
-        load = f"{self.writers} writers, {self.readers} readers, {self.loaded} documents"
-        rates = self.writes_acknowledged / max(self.seconds_under_load, 0.001)
-        methods = [(f"  {name}", each) for name, each in self.answers_by_method.items()]
+    def figures(self) -> list[tuple[str, object]]:
+        expected = f"{self.digest_found[:16]}, {self.digest_expected[:16]} expected"
         return [
-            ("naming", self.naming),
-            ("load", f"{load}, {self.seconds_under_load:.1f} s"),
-            ("acknowledged writes", f"{self.writes_acknowledged} ({rates:.0f}/s)"),
-            ("answered reads", self.reads_answered),
-            ("documents checked", self.documents_checked),
-            ("acknowledged writes lost", self.lost),
-            ("documents doubled", self.doubled),
-            ("deletes resurrected", self.resurrected),
-            ("documents unaccounted for", self.phantom),
+            *self.figures_of_load(),
             ("revisions off the journal", self.revision_gaps),
-            ("false 404, short pages", self.false_negatives),
-            ("wrong reads", self.wrong_reads),
-            (
-                "digest of the end",
-                f"{self.digest_found[:16]}, {self.digest_expected[:16]} expected",
-            ),
+            ("digest of the end", expected),
             ("cursors and ETags across", ", ".join(self.witness_wrong[:3]) or "kept"),
             ("tokens", f"{self.sign_ins} renewed" if self.sign_ins else "kept"),
-            ("503 tenant_busy, retried", self.busy_answers),
-            ("503 outcome_unknown", self.unknown_outcomes),
-            ("failed answers", self.errors or 0),
-            ("answers", f"{self.answers}  p50 / p99 / longest (count)"),
             ("longest without a move", f"{self.longest_without_move_seconds * 1000:.0f} ms"),
-            *methods,
         ]
 
 

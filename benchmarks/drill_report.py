@@ -1,14 +1,14 @@
-"""The figures of a drill, the bounds they are held to, and how they are printed."""
+"""What every drill counts under its load, what of that is out of bounds, and how it is printed."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-LONGEST_DATA_ANSWER_SECONDS = 1.5
-# A rename that announced a pause would take longer than this: the catalog's staleness (0.5 s)
-# and the allowance for clock skew (0.1 s) are waited out before the pause begins.
-UNPAUSED_RENAME_SECONDS = 0.6
+from benchmarks.drill_check import EXAMPLES, Verification
+from benchmarks.drill_client import Tally
+from benchmarks.drill_load import LoadResult
 
 
 @dataclass(slots=True)
@@ -36,17 +36,14 @@ def _rank(ranked: Sequence[float], share: float) -> float:
     return ranked[max(0, math.ceil(share * len(ranked)) - 1)]
 
 
-@dataclass(slots=True)
-class DrillReport:
-    """What one run of the drill found; `problems` says what is out of bounds."""
+@dataclass
+class LoadReport(ABC):
+    """What clients wrote and read while a drill went on; `problems` says what is out of bounds."""
 
     naming: str
     writers: int
     readers: int
     documents: int
-    renames_wanted: int
-    renames_done: int = 0
-    namespace_kept: bool = False
     seconds_under_load: float = 0.0
     writes_acknowledged: int = 0
     reads_answered: int = 0
@@ -55,20 +52,16 @@ class DrillReport:
     resurrected: int = 0
     doubled: int = 0
     phantom: int = 0
+    revision_gaps: int = 0
     false_negatives: int = 0
     wrong_reads: int = 0
-    leftover_collections: list[str] = field(default_factory=list)
-    leftovers_gone_after: float = 0.0
-    indexes_intact: bool = False
-    revision_gaps: int = 0
     busy_answers: int = 0
     unknown_outcomes: int = 0
     sign_ins: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     workers_failed: int = 0
-    data: Timing = field(default_factory=Timing)
-    data_by_method: dict[str, Timing] = field(default_factory=dict)
-    rename: Timing = field(default_factory=Timing)
+    answers: Timing = field(default_factory=Timing)
+    answers_by_method: dict[str, Timing] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
 
     @property
@@ -78,95 +71,102 @@ class DrillReport:
     @property
     def problems(self) -> list[str]:
         """One sentence for each figure that is out of bounds."""
-        return [*self._wrong_counts(), *self._wrong_conduct(), *self._wrong_load()]
+        return [
+            *(f"{count} {what}" for what, count in self.faults().items() if count),
+            *(what for what, is_wrong in self.conduct().items() if is_wrong),
+        ]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Everything, for `--json`."""
-        return {**asdict(self), "problems": self.problems}
+    def record_load(self, results: Sequence[LoadResult], beside: Sequence[Tally] = ()) -> Tally:
+        """Take what the workers saw, and what was counted beside them; return both together.
 
-    def table(self) -> str:
-        """Everything, for people."""
-        rows = [*self._figures(), *self._timings()]
-        width = max(len(name) for name, _ in rows)
-        lines = [f"{name:<{width}}  {value}" for name, value in rows]
-        lines += [f"  e.g. {example}" for example in self.examples]
-        verdict = [f"OUT OF BOUNDS: {problem}" for problem in self.problems]
-        return "\n".join([*lines, *(verdict or ["all within bounds"])])
+        Times of answers are of the workers alone.
+        """
+        tally = Tally()
+        for result in results:
+            tally.add(result.tally)
+            self.writes_acknowledged += result.acknowledged
+            self.reads_answered += result.answered
+            self.false_negatives += len(result.false_negatives)
+            self.wrong_reads += len(result.wrong_reads)
+            self.examples += [*result.false_negatives, *result.wrong_reads]
+        self.answers = Timing.of([each for seconds in tally.seconds.values() for each in seconds])
+        self.answers_by_method = {
+            method: Timing.of(seconds) for method, seconds in sorted(tally.seconds.items())
+        }
+        for other in beside:
+            tally.add(other)
+        self.busy_answers, self.unknown_outcomes = tally.busy, tally.unknown
+        self.sign_ins, self.errors = tally.sign_ins, dict(tally.errors)
+        return tally
 
-    def _wrong_counts(self) -> list[str]:
-        counts = {
+    def record_verification(self, found: Verification) -> None:
+        """Take what a comparison of all documents with the journal found."""
+        self.documents_checked = found.checked
+        self.lost, self.resurrected = found.lost, found.resurrected
+        self.doubled, self.phantom = found.doubled, found.phantom
+        self.revision_gaps = found.revision_gaps
+        self.examples = [*self.examples[:EXAMPLES], *found.examples]
+
+    def faults(self) -> dict[str, int]:
+        """Return the counts of what must never happen."""
+        return {
             "acknowledged writes lost": self.lost,
             "deleted documents resurrected": self.resurrected,
             "documents doubled": self.doubled,
             "documents nobody was promised": self.phantom,
             "false 404 or short pages": self.false_negatives,
             "wrong reads": self.wrong_reads,
-            "collections left at old names": len(self.leftover_collections),
             "failed answers": sum(self.errors.values()),
             "worker processes failed": self.workers_failed,
         }
-        return [f"{count} {what}" for what, count in counts.items() if count]
 
-    def _wrong_conduct(self) -> list[str]:
-        checks = {
-            "an index is missing or changed": not self.indexes_intact,
-            f"an answer took {self.data.longest:.2f} s, over {LONGEST_DATA_ANSWER_SECONDS} s": (
-                self.data.longest >= LONGEST_DATA_ANSWER_SECONDS
-            ),
+    @abstractmethod
+    def conduct(self) -> dict[str, bool]:
+        """Return sentences about the run, and whether they are true, which they must not be."""
+
+    def too_little_load(self, least: int) -> dict[str, bool]:
+        """Return what is so if a client hardly wrote or read: then nothing has been proved."""
+        return {
+            "too few writes to prove anything": self.writes_acknowledged < self.writers * least,
+            "too few reads to prove anything": self.reads_answered < self.readers * least,
         }
-        if self.naming == "id":
-            checks["naming by id moved the namespace"] = not self.namespace_kept
-            checks["naming by id made requests wait"] = self.busy_answers > 0
-            paused = self.rename.p50 >= UNPAUSED_RENAME_SECONDS
-            checks[f"naming by id renames in {self.rename.p50:.2f} s, as if it paused"] = paused
-        else:
-            checks["the namespace does not follow the name"] = self.namespace_kept
-        return [what for what, wrong in checks.items() if wrong]
 
-    def _wrong_load(self) -> list[str]:
-        """A drill that hardly wrote or read has proved nothing."""
-        checks = {
-            f"{self.renames_done} of {self.renames_wanted} renames done": (
-                self.renames_done != self.renames_wanted
-            ),
-            "too few writes to prove anything": (
-                self.writes_acknowledged < self.writers * self.renames_wanted
-            ),
-            "too few reads to prove anything": (
-                self.reads_answered < self.readers * self.renames_wanted
-            ),
-        }
-        return [what for what, wrong in checks.items() if wrong]
+    def as_dict(self) -> dict[str, Any]:
+        """Everything, for a file."""
+        return {**asdict(self), "problems": self.problems}
 
-    def _figures(self) -> list[tuple[str, object]]:
+    def table(self) -> str:
+        """Everything, for people."""
+        rows = self.figures()
+        width = max(len(name) for name, _ in rows)
+        lines = [f"{name:<{width}}  {value}" for name, value in rows]
+        lines += [f"  e.g. {example}" for example in self.examples]
+        verdict = [f"OUT OF BOUNDS: {problem}" for problem in self.problems]
+        return "\n".join([*lines, *(verdict or ["all within bounds"])])
+
+    @abstractmethod
+    def figures(self) -> list[tuple[str, object]]:
+        """Return what the table shows, line by line."""
+
+    def figures_of_load(self) -> list[tuple[str, object]]:
+        """Return the lines about what clients did and what was wrong with it."""
         load = f"{self.writers} writers, {self.readers} readers, {self.documents} documents"
-        left = ", ".join(self.leftover_collections) or "0"
+        rate = self.writes_acknowledged / max(self.seconds_under_load, 0.001)
         return [
             ("naming", self.naming),
             ("load", f"{load}, {self.seconds_under_load:.1f} s"),
-            ("renames", f"{self.renames_done} of {self.renames_wanted}"),
-            ("acknowledged writes", self.writes_acknowledged),
+            ("acknowledged writes", f"{self.writes_acknowledged} ({rate:.0f}/s)"),
             ("answered reads", self.reads_answered),
             ("documents checked", self.documents_checked),
             ("acknowledged writes lost", self.lost),
-            ("deletes resurrected", self.resurrected),
             ("documents doubled", self.doubled),
+            ("deletes resurrected", self.resurrected),
             ("documents unaccounted for", self.phantom),
             ("false 404, short pages", self.false_negatives),
             ("wrong reads", self.wrong_reads),
-            ("left at old names", f"{left} (after {self.leftovers_gone_after:.1f} s)"),
-            ("indexes intact", "yes" if self.indexes_intact else "NO"),
-            ("revisions off the journal", f"{self.revision_gaps} (not bounded)"),
-            ("503 tenant_busy, retried", self.busy_answers),
+            ("503 busy, retried", self.busy_answers),
             ("503 outcome_unknown", self.unknown_outcomes),
-            ("signed in again", self.sign_ins),
             ("failed answers", self.errors or 0),
-        ]
-
-    def _timings(self) -> list[tuple[str, object]]:
-        by_method = [(f"  {name}", timing) for name, timing in self.data_by_method.items()]
-        return [
-            ("data answers", f"{self.data}  p50 / p99 / longest (count)"),
-            *by_method,
-            ("rename answers", self.rename),
+            ("answers", f"{self.answers}  p50 / p99 / longest (count)"),
+            *((f"  {method}", timing) for method, timing in self.answers_by_method.items()),
         ]

@@ -3,7 +3,7 @@
 import secrets
 import sys
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ class LoadConfig:
     mongodb_uri: str | None = None
     directory: Path | None = None
     command: tuple[str, ...] = (sys.executable, "manage.py", "serve")
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ def service_settings(
         "RATE_LIMITS": "off",
         "TENANTRY_PROCESSES": "1",
         "TENANTRY_THREADS": "8",
+        **config.settings,
     }
 
 

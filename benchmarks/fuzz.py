@@ -1,25 +1,28 @@
 """Requests made up from the OpenAPI document, against a service of their own.
 
-    python -m benchmarks.fuzz [--examples 50] [--seed 1] [--only REGEX]
+    python -m benchmarks.fuzz [--examples 50] [--seed 1] [--only REGEX] [--processes 2]
 
 schemathesis sends what the document allows and what it does not, with a valid token, and judges
-the answers: no 5xx, no undocumented status, header or media type, no body that differs from its
-schema, nothing that is served without a credential.
+the answers: no 5xx, no undocumented status, header, media type or code, no body that differs from
+its schema, nothing that is served without a credential. It ends with 0 if every operation was
+sent at least as many examples as were asked for, and nothing was held against any.
 """
 
 import argparse
-import http.client
-import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from threading import Event
-from typing import Any
 
+from benchmarks.fuzz_places import call
+from benchmarks.fuzz_report import Report
 from benchmarks.local_processes import (
     PROJECT,
+    SERVE,
     free_port,
     own_environment,
     start_mongod,
@@ -27,85 +30,84 @@ from benchmarks.local_processes import (
     stop_process,
 )
 
-SERVE = (sys.executable, "manage.py", "serve")
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-PASSWORD = "correct horse 9 battery"
-# What ends the session or the organization with which it is asked: each is asked with its own.
-ENDING = (
-    "/api/v1/auth/logout", "/api/v1/auth/logout-all", "/api/v1/auth/password/change",
-    "/api/v1/organization/leave", "/api/v1/organization/transfer", "/org/update", "/org/delete",
-)  # fmt: skip
-DOCUMENTS = 200
 # The token has to last for the whole run, and what is counted is not what is judged here.
 SETTINGS = {"RATE_LIMITS": "off", "ACCESS_TOKEN_MINUTES": "120"}
+POLL_SECONDS = 0.5
+AGAIN, SEED_STEP = 3, 1_000
+METHODS = {"get", "post", "put", "patch", "delete"}
 
 
-def call(port: int, method: str, path: str, body: Any, token: str = "") -> Any:
-    """Send one request and return its body. Raises RuntimeError for a refusal."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    connection.request(method, path, json.dumps(body), headers)
-    answer = connection.getresponse()
-    text = answer.read()
-    connection.close()
-    if answer.status >= 300:
-        raise RuntimeError(f"{method} {path} was answered {answer.status}: {text[:500]!r}")
-    return json.loads(text)
+def find_operations(port: int, only: str) -> list[str]:
+    """Return `METHOD path` of each operation that the document has, if its path is wanted."""
+    paths = call(port, "GET", "/api/v1/openapi.json")["paths"]
+    return [
+        f"{method.upper()} {path}"
+        for path, item in paths.items()
+        for method in METHODS & item.keys()
+        if re.search(only, path)
+    ]
 
 
-def prepare(port: int, number: int) -> str:
-    """Make an organization with something in it; return its owner's token."""
-    person = {
-        "organization_name": f"Fuzzed {number}",
-        "email": f"fuzz{number}@example.com",
-        "password": PASSWORD,
-    }
-    token: str = call(port, "POST", "/api/v1/auth/signup", person)["access_token"]
-    for collection in ("main", "spare"):
-        operations = [
-            {"op": "insert", "document": {"_id": f"d{n}", "n": n, "tags": ["a"], "name": f"N {n}"}}
-            for n in range(DOCUMENTS)
-        ]
-        call(
-            port,
-            "POST",
-            f"/api/v1/collections/{collection}/bulk",
-            {"operations": operations},
-            token,
-        )
-    index = {"keys": [["n", 1]]}
-    call(port, "POST", "/api/v1/collections/main/indexes", index, token)
-    return token
-
-
-def fuzz(port: int, options: argparse.Namespace, number: int, *paths: str) -> int:
-    """Run schemathesis over some paths with a token of its own; return its exit status."""
-    ids = ", ".join(f'"d{n}"' for n in range(DOCUMENTS))
-    configuration = Path(options.folder, "schemathesis.toml")
-    configuration.write_text(CONFIGURATION.read_text().replace('"@documents"', ids))
+def start_fuzzing(
+    port: int, options: argparse.Namespace, folder: Path, operations: list[str]
+) -> subprocess.Popen[bytes]:
+    """Start schemathesis for some operations, in a folder of its own: it leaves files there."""
+    folder.mkdir()
     command = [
-        str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(configuration),
-        "run", f"http://127.0.0.1:{port}/api/v1/openapi.json",
+        str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIGURATION),
+        "run", f"http://127.0.0.1:{port}/api/v1/openapi.json", "--no-color",
         "--checks", "all", "--max-examples", str(options.examples), "--seed", str(options.seed),
         "--phases", options.phases, "--request-timeout", "30", "--suppress-health-check", "all",
-        "--continue-on-failure", *paths,
+        "--continue-on-failure", "--generation-database", "none", "--warnings", "off",
+        *(word for name in operations for word in ("--include-name", name)),
     ]  # fmt: skip
     environment = {
-        **own_environment(), "FUZZ_TOKEN": prepare(port, number), "PYTHONPATH": str(PROJECT),
+        **own_environment(), "PYTHONPATH": str(PROJECT), "FUZZ_PORT": str(port),
+        "FUZZ_COUNTS": str(folder / "counts"),
+        "FUZZ_LETTERS": str(folder.parent.parent / "letters"),
     }  # fmt: skip
-    # In a folder of its own: schemathesis leaves files where it runs.
-    return subprocess.run(command, cwd=options.folder, env=environment, check=False).returncode
+    with (folder / "output").open("wb") as output:
+        return subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
 
 
-def fuzz_all(port: int, options: argparse.Namespace) -> int:
-    """Fuzz everything, then what ends a session; return the worst exit status."""
-    wanted = ["--include-path-regex", options.only] if options.only else []
-    others = [word for path in ENDING for word in ("--exclude-path", path)]
-    worst = fuzz(port, options, 0, *wanted, *others)
-    for number, path in enumerate(ENDING, 1):
-        if re.search(options.only, path):
-            worst = max(worst, fuzz(port, options, number, "--include-path", path))
-    return worst
+def fuzz(port: int, options: argparse.Namespace, home: Path) -> int:
+    """Fuzz everything that is wanted; return the exit status.
+
+    What the generator gave up on, or found too few examples for, is fuzzed with other seeds.
+    """
+    report = Report(find_operations(port, options.only), options.examples)
+    seed = options.seed
+    for again in range(1 + AGAIN):
+        if operations := report.lacking:
+            options.seed = seed + again * SEED_STEP
+            fuzz_some(port, options, home / f"round{again}", operations, report)
+    return report.finish(seed)
+
+
+def fuzz_some(
+    port: int, options: argparse.Namespace, home: Path, operations: list[str], report: Report
+) -> None:
+    """Fuzz some operations, in several processes, until all have been."""
+    home.mkdir()
+    folders = [home / f"fuzz{n}" for n in range(min(options.processes, len(operations)))]
+    report.begin(operations)
+    processes = [
+        start_fuzzing(port, options, folder, operations[n :: len(folders)])
+        for n, folder in enumerate(folders)
+    ]
+    try:
+        while any(process.poll() is None for process in processes):
+            time.sleep(POLL_SECONDS)
+            report.read(folders)
+    finally:
+        for process in processes:
+            stop_process(process)
+    report.read(folders)
+    for folder, process in zip(folders, processes, strict=True):
+        report.end(folder, process.returncode)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -113,12 +115,14 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="tenantry-fuzz-") as folder:
         home, port = Path(folder), free_port()
         mongod = start_mongod(home / "mongod")
-        options.folder, process = folder, None
+        process = None
+        (home / "letters").mkdir()
         try:
             uses = {"MONGODB_URI": mongod.uri, "TENANTRY_HOME": str(home / "home")}
-            settings = {**SETTINGS, **uses, "PORT": str(port)}
+            letters = {"EMAIL_URL": f"filemail:///{home / 'letters'}"}
+            settings = {**SETTINGS, **uses, **letters, "PORT": str(port)}
             process = start_server(SERVE, settings, home / "serve.log")
-            return fuzz_all(port, options)
+            return fuzz(port, options, home)
         finally:
             if process is not None:
                 stop_process(process)
@@ -128,10 +132,11 @@ def run(options: argparse.Namespace) -> int:
 def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--examples", type=int, default=50, help="for each operation")
+    parser.add_argument("--examples", type=int, default=50, help="for each operation, at least")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--phases", default="examples,coverage,fuzzing")
     parser.add_argument("--only", default="", help="a regular expression on paths")
+    parser.add_argument("--processes", type=int, default=min(4, os.cpu_count() or 1))
     return parser.parse_args(arguments)
 
 

@@ -16,7 +16,7 @@ from threading import Event
 import httpx
 from pymongo import MongoClient
 
-from benchmarks.drill_interruptions import body_of, do_when, running_server, send_import
+from benchmarks.drill_interruptions import body_of, do_when, insist_on_import, running_server
 from benchmarks.local_processes import start_mongod
 
 LINES = 200_000
@@ -50,11 +50,11 @@ def _drill(lines: int, kills: int, home: Path, uri: str, client: MongoClient) ->
             at = lines * number // (kills + 1)
             killer = do_when(lambda at=at: stored.estimated_document_count() >= at, kill)
             try:
-                send_import(http, token, "drill", body)
+                insist_on_import(http, token, "drill", body)
             except httpx.HTTPError:
                 killer.join()
     with running_server(environment, home) as (http, _):
-        answer = send_import(http, token, "drill", body)
+        answer = insist_on_import(http, token, "drill", body)
     seen = Counter(row["n"] for row in stored.find({}, {"n": 1}))
     doubled = sum(count > 1 for count in seen.values())
     missing = lines - len(seen)

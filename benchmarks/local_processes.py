@@ -5,8 +5,9 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -14,6 +15,7 @@ from threading import Event
 from tenancy.mongo.embedded import EmbeddedServer, EmbeddedServerError
 
 PROJECT = Path(__file__).resolve().parent.parent
+SERVE = (sys.executable, "manage.py", "serve")
 SERVER_START_SECONDS = 90.0
 STOP_SECONDS = 20.0
 POLL_SECONDS = 0.05
@@ -63,7 +65,7 @@ def start_server(
     """Start one server process on `settings["PORT"]` and return it when it is ready."""
     process = _spawn(command, settings, log)
     try:
-        _wait_until_ready(process, int(settings["PORT"]), log)
+        wait_until_ready(process.poll, int(settings["PORT"]), log)
     except BaseException:
         stop_process(process)
         raise
@@ -98,13 +100,15 @@ def _spawn(
         )
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait_until_ready(ended: Callable[[], int | None], port: int, log: Path) -> None:
+    """Return once a server is ready; `ended` gives its exit code, None while it runs."""
     deadline = time.monotonic() + SERVER_START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and ended() is None:
         if _answers_ready(port):
             return
         time.sleep(POLL_SECONDS)
-    state = "is not ready" if process.poll() is None else f"ended with {process.returncode}"
+    code = ended()
+    state = "is not ready" if code is None else f"ended with {code}"
     raise ProcessFailed(f"the server on port {port} {state}\n{_tail(log)}")
 
 

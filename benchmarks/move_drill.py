@@ -28,7 +28,6 @@ from benchmarks.drill_move_report import Bounds, MoveDrillReport, MoveFigures
 from benchmarks.drill_mover import SECOND, SECOND_URI
 from benchmarks.drill_operator import Operator, run_operator
 from benchmarks.drill_places import Place, Places, PlainCopy, rich_documents
-from benchmarks.drill_report import Timing
 from benchmarks.drill_stage import (
     LoadConfig,
     Stage,
@@ -59,7 +58,6 @@ class MoveDrillConfig(LoadConfig):
     load_seconds: float = 900.0
     second_uri: str | None = None
     bounds: Bounds = field(default_factory=Bounds)
-    settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -76,6 +74,10 @@ class Scene:
     def organization(self) -> Document:
         """Return the organization as the service shows it."""
         answer = self.clients[0].call("organization", "GET", f"{API}/organization")
+        if not answer.ok:
+            raise ProcessFailed(f"the organization answered {answer.status}: {answer.body}")
+        if not answer.ok:
+            raise ProcessFailed(f"the organization answered {answer.status}: {answer.body}")
         return dict(answer.body)
 
     def place(self) -> Place:
@@ -104,7 +106,6 @@ def _set_up(stack: ExitStack, config: MoveDrillConfig, directory: Path) -> Scene
     places = Places(stack, name, **{"default": uri, SECOND: second})
     settings = {
         **service_settings(config, directory, {"uri": uri, "database": name}),
-        **config.settings,
         "ACCESS_TOKEN_MINUTES": "60",  # whoever signs in again has lost a token
         SECOND_URI: second,
     }
@@ -116,7 +117,12 @@ def _set_up(stack: ExitStack, config: MoveDrillConfig, directory: Path) -> Scene
     for client in clients:
         stack.callback(client.close)
     report = MoveDrillReport(
-        config.naming, config.writers, config.readers, config.documents, len(ROUTE), config.bounds
+        config.naming,
+        config.writers,
+        config.readers,
+        config.documents,
+        moves_wanted=len(ROUTE),
+        bounds=config.bounds,
     )
     return Scene(config, stage, operator, places, clients, report)
 
@@ -200,25 +206,11 @@ def _move(scene: Scene, witness: Witness, kind: str, cluster: str) -> tuple[floa
 def _record_load(
     scene: Scene, results: list[LoadResult], windows: list[tuple[float, float]]
 ) -> None:
-    report, tally = scene.report, Tally()
-    for client in scene.clients:
-        tally.add(client.tally)
-    for result in results:
-        tally.add(result.tally)
-        report.writes_acknowledged += result.acknowledged
-        report.false_negatives += len(result.false_negatives)
-        report.wrong_reads += len(result.wrong_reads)
-        report.examples += [*result.false_negatives, *result.wrong_reads]
+    report = scene.report
+    tally = report.record_load(results, [client.tally for client in scene.clients])
     for figures, (begins, ends) in zip(report.moves, windows, strict=True):
         figures.longest_answer_seconds = tally.longest_between(begins, ends)
     report.longest_without_move_seconds = tally.longest_beside(windows)
-    report.answers = Timing.of([each for seconds in tally.seconds.values() for each in seconds])
-    report.answers_by_method = {
-        method: Timing.of(seconds) for method, seconds in sorted(tally.seconds.items())
-    }
-    report.reads_answered = sum(result.answered for result in results)
-    report.busy_answers, report.unknown_outcomes = tally.busy, tally.unknown
-    report.sign_ins, report.errors = tally.sign_ins, dict(tally.errors)
 
 
 def _look_at_end(scene: Scene, results: list[LoadResult]) -> None:

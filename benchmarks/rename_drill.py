@@ -22,7 +22,6 @@ from pymongo.database import Database
 
 from benchmarks.drill_check import (
     Document,
-    Verification,
     connect,
     index_definitions,
     preload,
@@ -30,8 +29,9 @@ from benchmarks.drill_check import (
     wait_for_no_leftovers,
 )
 from benchmarks.drill_client import API, DrillClient, Tally
-from benchmarks.drill_load import Entry, LoadResult
-from benchmarks.drill_report import DrillReport, Timing
+from benchmarks.drill_load import Entry
+from benchmarks.drill_rename_report import RenameDrillReport
+from benchmarks.drill_report import Timing
 from benchmarks.drill_stage import (
     HOME_NAME,
     SERVERS,
@@ -47,10 +47,9 @@ from benchmarks.drill_workers import collect_results, run_workers, wait_until_un
 from benchmarks.local_processes import ProcessFailed, start_mongod
 
 AWAY_NAME, LAST_NAME = "Drill Away", "Drill Last"
-EXAMPLES = 10
 
 
-def run_drill(config: DrillConfig) -> DrillReport:
+def run_drill(config: DrillConfig) -> RenameDrillReport:
     """Run one drill from an empty service to a verdict; everything it started is ended."""
     with ExitStack() as stack:
         directory = config.directory or Path(
@@ -71,11 +70,15 @@ def run_drill(config: DrillConfig) -> DrillReport:
         return _drill(config, sign_up(ports), database)
 
 
-def _drill(config: DrillConfig, stage: Stage, database: Database[Document]) -> DrillReport:
+def _drill(config: DrillConfig, stage: Stage, database: Database[Document]) -> RenameDrillReport:
     preload(database[stage.namespace], config.documents)
     indexes = index_definitions(database[stage.namespace])
-    report = DrillReport(
-        config.naming, config.writers, config.readers, config.documents, config.renames
+    report = RenameDrillReport(
+        config.naming,
+        config.writers,
+        config.readers,
+        config.documents,
+        renames_wanted=config.renames,
     )
     journal = _load_and_rename(config, stage, report)
     namespace = find_namespace(stage.ports[0], stage.account)
@@ -83,11 +86,13 @@ def _drill(config: DrillConfig, stage: Stage, database: Database[Document]) -> D
     left, waited = wait_for_no_leftovers(database, namespace, config.leftover_seconds)
     report.leftover_collections, report.leftovers_gone_after = left, waited
     report.indexes_intact = index_definitions(database[namespace]) == indexes
-    _record_verification(report, verify(database[namespace].find(), journal, config.documents))
+    report.record_verification(verify(database[namespace].find(), journal, config.documents))
     return report
 
 
-def _load_and_rename(config: DrillConfig, stage: Stage, report: DrillReport) -> dict[str, Entry]:
+def _load_and_rename(
+    config: DrillConfig, stage: Stage, report: RenameDrillReport
+) -> dict[str, Entry]:
     """Run the load and the renames beside it; fill the report; return the joint journal."""
     ends_at = time.time() + config.load_seconds
     with run_workers(config, stage, ends_at) as (workers, stop):
@@ -98,12 +103,13 @@ def _load_and_rename(config: DrillConfig, stage: Stage, report: DrillReport) -> 
         report.seconds_under_load = time.monotonic() - started
         results = collect_results(workers)
     report.workers_failed = len(workers) - len(results)
-    _record_load(report, results, renames)
+    report.record_load(results, [renames])
+    report.rename = Timing.of(renames.seconds["rename"])
     return {key: entry for result in results for key, entry in result.journal.items()}
 
 
 def _rename_repeatedly(
-    config: DrillConfig, stage: Stage, report: DrillReport, ends_at: float
+    config: DrillConfig, stage: Stage, report: RenameDrillReport, ends_at: float
 ) -> Tally:
     """Rename through both servers in turn, so that the other one always has to catch up."""
     clients = [DrillClient(port, stage.account, stage.token) for port in stage.ports]
@@ -135,33 +141,6 @@ def _name_after(step: int, renames: int) -> str:
     return (AWAY_NAME, HOME_NAME, f"Drill Fresh {step}")[step % 3]
 
 
-def _record_load(report: DrillReport, results: list[LoadResult], renames: Tally) -> None:
-    tally = Tally()
-    for result in results:
-        tally.add(result.tally)
-        report.writes_acknowledged += result.acknowledged
-        report.false_negatives += len(result.false_negatives)
-        report.wrong_reads += len(result.wrong_reads)
-        report.examples += [*result.false_negatives, *result.wrong_reads]
-    report.data = Timing.of([second for seconds in tally.seconds.values() for second in seconds])
-    report.data_by_method = {
-        method: Timing.of(seconds) for method, seconds in sorted(tally.seconds.items())
-    }
-    report.rename = Timing.of(renames.seconds["rename"])
-    tally.add(renames)
-    report.reads_answered = sum(result.answered for result in results)
-    report.busy_answers, report.unknown_outcomes = tally.busy, tally.unknown
-    report.sign_ins, report.errors = tally.sign_ins, dict(tally.errors)
-
-
-def _record_verification(report: DrillReport, found: Verification) -> None:
-    report.documents_checked = found.checked
-    report.lost, report.resurrected = found.lost, found.resurrected
-    report.doubled, report.phantom = found.doubled, found.phantom
-    report.revision_gaps = found.revision_gaps
-    report.examples = [*report.examples[:EXAMPLES], *found.examples]
-
-
 def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     sizes = DrillConfig()
     parser = argparse.ArgumentParser(prog="rename_drill", description=__doc__.splitlines()[0])
@@ -176,7 +155,7 @@ def _parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _run_one(naming: Naming, options: argparse.Namespace) -> DrillReport:
+def _run_one(naming: Naming, options: argparse.Namespace) -> RenameDrillReport:
     config = DrillConfig(
         naming=naming,
         writers=options.writers,

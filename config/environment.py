@@ -11,6 +11,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+AUTO = "auto"
 FALSE_STRINGS = ("false", "off", "no", "n", "0", "")
 CATALOG_ENGINES = ("django.db.backends.sqlite3", "django.db.backends.postgresql")
 
@@ -31,6 +32,10 @@ class Environment(environ.Env):
         if given not in (*self.BOOLEAN_TRUE_STRINGS, *FALSE_STRINGS):
             raise ImproperlyConfigured(f"{var} is true or false, not “{os.environ[var]}”.")
         return super().bool(var, *args, **kwargs)
+
+    def count(self, var: str) -> int | None:
+        """Return a number, or None where it is `auto`: the service finds one that suits."""
+        return None if self.str(var, AUTO).lower() == AUTO else int(self.int(var))
 
     def choice(self, var: str, *choices: str) -> str:
         """Return one of the choices, by default the first."""

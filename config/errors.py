@@ -6,12 +6,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.roles import PUBLIC
 from config.problems import CODES_OF_RETRYABLE, FOREIGN, status_of
 from tenancy.api.requests import check_parameters
 from tenancy.api.schema import answers
+from tenancy.api.viewsets import ApiViewSet
 from tenancy.exceptions import TenancyError
 
 _ENTRY = {
@@ -47,7 +47,7 @@ def catalogue() -> list[dict[str, Any]]:
     ]
 
 
-class ErrorViewSet(ViewSet):
+class ErrorViewSet(ApiViewSet):
     """The codes of problems, for people and for those who generate clients."""
 
     authentication_classes = []

@@ -4,9 +4,10 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.roles import PUBLIC
+from tenancy.api.schema import answers
+from tenancy.api.viewsets import ApiViewSet
 
 LINKS = {
     "api": "/api/v1",
@@ -17,8 +18,8 @@ LINKS = {
 }
 
 
-@extend_schema(tags=["health"], auth=[], responses={(200, "application/json"): dict})
-class HomeViewSet(ViewSet):
+@extend_schema(tags=["health"], auth=[], responses=answers(s200={"type": "object"}))
+class HomeViewSet(ApiViewSet):
     """The root, and the health route that clients of many small services know."""
 
     authentication_classes = []

@@ -1,13 +1,15 @@
 """Exception -> HTTP: the one status table, the one response shape (RFC 9457)."""
 
 import logging
+import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 from math import ceil
 from typing import Any
 
-from django.core.exceptions import BadRequest, SuspiciousOperation
+from django.core.exceptions import BadRequest, SuspiciousOperation, TooManyFieldsSent
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.defaults import bad_request as bad_request_page
@@ -20,6 +22,7 @@ from accounts import exceptions as accounts
 from tenancy import exceptions as tenancy
 from tenancy.api.json import JsonRenderer
 from tenancy.context import find_current_tenant
+from tenancy.middleware import WELL_FORMED_REQUEST_ID
 from tenancy.mongo.extended_json import dumps
 
 logger = logging.getLogger("tenantry.problems")
@@ -31,6 +34,7 @@ RETRY_AFTER_SECONDS = 1
 COLLISION_STATES = frozenset({"40P01", "40001"})
 SQLITE_LOCKED = "database is locked"  # SQLITE_BUSY, after the busy_timeout
 COLLISION = "Others changed the same things at the same time. Nothing was done. Try again."
+TOO_MANY_PARAMETERS = "There are more than 1,000 parameters."  # Django's default bound
 
 # The nearest class in an exception's ancestry decides.
 STATUS: dict[type[Exception], int] = {
@@ -63,6 +67,7 @@ FOREIGN: dict[type[Exception], tuple[int, str, str]] = {
     Http404: (404, "not_found", "There is nothing here."),
     DjangoPermissionDenied: (403, "permission_denied", "This is not allowed."),
     SuspiciousOperation: (400, "malformed_request", "The request is not well-formed."),
+    TooManyFieldsSent: (400, "invalid_parameter", TOO_MANY_PARAMETERS),
     BadRequest: (400, "malformed_request", "The request is not well-formed."),
     drf.NotAuthenticated: (401, "not_authenticated", accounts.NotAuthenticated.default_detail),
     drf.AuthenticationFailed: (401, "not_authenticated", accounts.NotAuthenticated.default_detail),
@@ -193,9 +198,40 @@ def _plain(body: dict[str, Any]) -> HttpResponse:
     )
 
 
+def untyped(environ: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request came with but its Content-Type: what is left can always be read."""
+    return {**environ, "PATH_INFO": environ["tenantry.path"], "CONTENT_TYPE": ""}
+
+
+def refusal(
+    error: tenancy.TenancyError, environ: dict[str, Any]
+) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status, headers and body for a request that Django does not see."""
+    asked = WSGIRequest(untyped(environ))
+    given = environ.get("HTTP_X_REQUEST_ID", "")
+    is_good = WELL_FORMED_REQUEST_ID.fullmatch(given)
+    request_id = given if is_good else secrets.token_hex(16)
+    asked.request_id = request_id  # type: ignore[attr-defined]
+    body = problem(asked, status_of(error), error.code, error.detail, error)
+    encoded = dumps(body)
+    headers = {
+        "Content-Type": PROBLEM_JSON,
+        "Content-Length": str(len(encoded)),
+        "X-Request-Id": request_id,
+        **_headers(body, error),
+    }
+    return f"{body['status']} {body['title']}", list(headers.items()), encoded
+
+
 def _is_page(request: HttpRequest) -> bool:
     """Return whether it is for the admin site, which people look at."""
     return request.path.startswith(ADMIN_SITE)
+
+
+def _bad_page(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Return the page for a request whose form is not read: the page itself would look for one."""
+    request._mark_post_parse_error()  # type: ignore[attr-defined] # noqa: SLF001 -- as Django does
+    return bad_request_page(request, error)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -208,8 +244,16 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer for a request that Django itself refuses."""
     if _is_page(request):
-        return bad_request_page(request, exception)
-    return _plain(problem(request, *FOREIGN[BadRequest]))
+        return _bad_page(request, exception)
+    kind = TooManyFieldsSent if isinstance(exception, TooManyFieldsSent) else BadRequest
+    return _plain(problem(request, *FOREIGN[kind]))
+
+
+def unreadable(request: HttpRequest, error: tenancy.TenancyError) -> HttpResponse:
+    """Answer for a request of which Django cannot read what every request has."""
+    if _is_page(request):
+        return _bad_page(request, error)
+    return _plain(describe(error, request))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from config.environment import BASE_DIR, databases, env, kept_secret, log_level, make_home
+from config.machine import sizes
 
 VERSION = "0.1.0"
 TENANTRY_HOME = Path(env.str("TENANTRY_HOME", str(BASE_DIR / "var"))).resolve()
@@ -18,8 +19,8 @@ TENANTRY_BEHIND_PROXY: bool = env.bool("TENANTRY_BEHIND_PROXY", False)
 TENANTRY_FAILPOINT: str = env.str("TENANTRY_FAILPOINT", "")
 PORT: int = env.int("PORT", 8000)
 TENANTRY_HOST: str = env.str("TENANTRY_HOST", "127.0.0.1")
-TENANTRY_PROCESSES: int = env.int("TENANTRY_PROCESSES", 1)
-TENANTRY_THREADS: int = env.int("TENANTRY_THREADS", 8)
+TENANTRY_DRAIN_SECONDS: float = env.float("TENANTRY_DRAIN_SECONDS", 0.0)
+TENANTRY_STOP_SECONDS: float = env.float("TENANTRY_STOP_SECONDS", 25.0)
 
 # --- Django -------------------------------------------------------------------------------------
 make_home(TENANTRY_HOME)
@@ -67,19 +68,17 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "tenancy.middleware.TenantMiddleware",
+    "config.shortcut.ApiShortcut",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.admin_only.AdminSessions",
-    "config.admin_only.AdminCsrf",
-    "config.admin_only.AdminUsers",
-    "config.admin_only.AdminTwoFactor",
-    "config.admin_only.AdminMessages",
+    "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
-# It looks for a name. `AdminCsrf` is Django's CsrfViewMiddleware, for what takes cookies: a test
-# looks for the class.
-SILENCED_SYSTEM_CHECKS = ["security.W003"]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -162,7 +161,10 @@ TENANCY_MAX_DOCUMENT_BYTES: int = env.int("TENANCY_MAX_DOCUMENT_BYTES", 1_048_57
 TENANCY_IMPORT_MAX_BYTES: int = env.int("TENANCY_IMPORT_MAX_BYTES", 4 * 1024**3)
 TENANCY_CLUSTER_CEILING: int = env.int("TENANCY_CLUSTER_CEILING", 20_000)
 # What /readyz says besides: a name, and the function that is asked. tenancy knows no limits.
-TENANCY_READINESS_NOTES = {"limits": "accounts.limit_stores.state"}
+TENANCY_READINESS_NOTES = {
+    "limits": "accounts.limit_stores.state",
+    "changes": "tenancy.invalidation.state",
+}
 METRICS_TOKEN: str = env.str("METRICS_TOKEN", "")  # empty: no metrics for anybody
 # How the middleware learns which organization a request is for, without knowing what a user is.
 TENANCY_CLAIM_RESOLVER = "accounts.authentication.organization_claim"
@@ -175,7 +177,6 @@ ACCOUNTS_REFRESH_LIFETIME = timedelta(days=env.float("ACCOUNTS_REFRESH_LIFETIME"
 ACCOUNTS_INVITATION_LIFETIME = timedelta(days=env.float("ACCOUNTS_INVITATION_LIFETIME", 7))
 # As ACCOUNTS_RESET_URL: where an invitation is accepted, with {token} in it.
 ACCOUNTS_INVITATION_URL: str = env.str("ACCOUNTS_INVITATION_URL", "")
-ACCOUNTS_HASHERS: int = env.int("ACCOUNTS_HASHERS", 2)
 # open: an account at once; confirmed: once its address has been shown to be theirs.
 ACCOUNTS_SIGNUP: str = env.str("ACCOUNTS_SIGNUP", "open")
 ACCOUNTS_CONFIRMATION_LIFETIME = timedelta(hours=env.float("ACCOUNTS_CONFIRMATION_LIFETIME", 24))
@@ -196,6 +197,9 @@ JWT_PRIVATE_KEY: str = env.str("JWT_PRIVATE_KEY", "", multiline=True)
 # --- Limits -------------------------------------------------------------------------------------
 RATE_LIMITS: bool = env.bool("RATE_LIMITS", True)
 REDIS_URL: str = env.str("REDIS_URL", "")  # empty: each process counts in its own memory
+# What keys and channels in Redis begin with: installations that share a server do not mix.
+REDIS_PREFIX: str = env.str("REDIS_PREFIX", "tenantry")
+CACHE_IN_REDIS: bool = env.bool("CACHE_IN_REDIS", False)
 LIMIT_LOGIN_ADDRESS: str = env.str("LIMIT_LOGIN_ADDRESS", "60/minute")
 LIMIT_LOGIN_ACCOUNT: str = env.str("LIMIT_LOGIN_ACCOUNT", "100/hour")
 LIMIT_LOGIN_PAIR: str = env.str("LIMIT_LOGIN_PAIR", "10/15 minutes")
@@ -205,6 +209,17 @@ LIMIT_FORGOT_ADDRESS: str = env.str("LIMIT_FORGOT_ADDRESS", "20/hour")
 LIMIT_FORGOT_ACCOUNT: str = env.str("LIMIT_FORGOT_ACCOUNT", "3/hour")
 LIMIT_REFRESH_ADDRESS: str = env.str("LIMIT_REFRESH_ADDRESS", "300/minute")
 LIMIT_INVITATION_ADDRESS: str = env.str("LIMIT_INVITATION_ADDRESS", "60/minute")
+
+# --- Processes ----------------------------------------------------------------------------------
+# Several processes that count limits each in its own memory let so many times as much through.
+TENANTRY_PROCESSES, TENANTRY_THREADS, TENANTRY_QUEUE, ACCOUNTS_HASHERS = sizes(
+    processes=env.count("TENANTRY_PROCESSES"),
+    threads=env.count("TENANTRY_THREADS"),
+    queue=env.count("TENANTRY_QUEUE"),
+    hashers=env.count("ACCOUNTS_HASHERS"),
+    may_be_several=bool(REDIS_URL),
+)
+TENANTRY_QUEUE_SECONDS: float = env.float("TENANTRY_QUEUE_SECONDS", 2.0)
 
 SIMPLE_JWT = {
     "ISSUER": env.str("JWT_ISSUER", "tenantry"),
@@ -260,5 +275,6 @@ SPECTACULAR_SETTINGS = {
         "tenancy.api.schema_hooks.complete",
         "tenancy.api.schema_headers.describe_headers",
         "config.documentation.name_codes",
+        "config.documentation.name_refusals_of_server",
     ],
 }

@@ -7,6 +7,7 @@ placement is still the current one. A positive answer needs no check.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 from django.conf import settings
 
 from tenancy import catalog, usage
+from tenancy.admission import InShare
 from tenancy.catalog import Tenant
 from tenancy.clock import seconds
 from tenancy.exceptions import (
@@ -24,6 +26,7 @@ from tenancy.exceptions import (
     OrganizationSuspended,
     Overslept,
     StalePlacement,
+    TenancyError,
     TenantBusy,
 )
 from tenancy.models import OrganizationStatus
@@ -58,15 +61,28 @@ def check_served(tenant: Tenant) -> None:
 
 
 def wait_until_served(organization_id: UUID, *, max_age: float | None = None) -> Tenant:
-    """Return the tenant once no pause is on, or raise TenantBusy after `PAUSE_MAX_SECONDS`."""
-    deadline = time.monotonic() + PAUSE_MAX_SECONDS
+    """Return the tenant once no pause is on.
+
+    Raises TenantBusy after `PAUSE_MAX_SECONDS`, or if more of its requests wait than is its share.
+    """
     tenant = catalog.get_tenant(organization_id, max_age=max_age)
+    if tenant.pause_from is None:  # the way of nearly all
+        check_served(tenant)
+        return tenant
+    if tenant.is_paused:
+        with InShare(organization_id):  # else those who wait would take every seat
+            tenant = _wait_out(tenant)
+    check_served(tenant)
+    return tenant
+
+
+def _wait_out(tenant: Tenant) -> Tenant:
+    deadline = time.monotonic() + PAUSE_MAX_SECONDS
     while tenant.is_paused:
         if time.monotonic() > deadline:
             raise TenantBusy
         time.sleep(PAUSE_POLL_SECONDS)
-        tenant = catalog.get_tenant(organization_id, max_age=PAUSE_POLL_SECONDS)
-    check_served(tenant)
+        tenant = catalog.get_tenant(tenant.id, max_age=PAUSE_POLL_SECONDS)
     return tenant
 
 
@@ -94,7 +110,8 @@ def with_collection(
     `noted` gets what stored documents have against them if the collection's schema only warns.
 
     `call` may run more than once, but never after a write of its own was accepted. Raises
-    CollectionNotFound, what `call` raises, and what an organization that is not served gets.
+    CollectionNotFound, what `call` raises, what an organization that is not served gets, and
+    TenantBusy if it has more under way already than is its share.
     """
     check_collection_name(name)
     max_age: float | None = None
@@ -104,7 +121,8 @@ def with_collection(
         max_age = 0  # whatever leads to a repeat, it is done with a fresh read
         attempts -= 1
         try:
-            with ClusterCall(tenant.address.uri):  # the deadline runs from here on
+            # The deadline runs from here on.
+            with InShare(organization_id), ClusterCall(tenant.address.uri):
                 _assert_fresh(tenant)
                 answer = call(_open_collection(tenant, name, by, noted))
         except Overslept:
@@ -121,16 +139,41 @@ def with_collection(
     raise TenantBusy
 
 
+def foresee(
+    organization_id: UUID, name: str, call: Callable[[TenantCollection], None], *, by: str
+) -> None:
+    """Where there is no such collection, run `call` on it as if it were made, and empty.
+
+    `call` sends nothing. What it raises is believed if there is none even now.
+    """
+    check_collection_name(name)
+    tenant = catalog.get_tenant(organization_id)
+    if name in tenant.collections:
+        return
+    try:
+        made = replace(tenant, collections=tenant.collections | {name})
+        call(_open_collection(made, name, by, None))
+    except TenancyError:
+        if name not in catalog.get_tenant(organization_id, max_age=0).collections:
+            raise
+
+
 def at_placement(organization_id: UUID, call: Callable[[PlacementAddress], T]) -> T:
     """Return `call(address)` for the placement that still holds when it has returned.
 
-    `call` may run more than once, and may not be undone by a move: for what is safe to repeat.
+    `call` may run more than once, and may not be undone by a move: for what is safe to repeat. It
+    takes no place of the organization's share: whoever does several things does them in one.
     """
-    for _ in range(ATTEMPTS):
+    attempts, patience = ATTEMPTS, time.monotonic() + PAUSE_MAX_SECONDS
+    while attempts:
         tenant = wait_until_served(organization_id, max_age=0)
+        attempts -= 1
         try:
             _assert_fresh(tenant)
             answer = call(tenant.address)
+        except Overslept:  # nothing was sent: on a busy machine that is no attempt
+            attempts += time.monotonic() < patience
+            continue
         except StalePlacement:
             continue
         if is_current(tenant):

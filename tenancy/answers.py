@@ -1,6 +1,8 @@
-"""What is asked under an `Idempotency-Key`, and what was answered."""
+"""What is answered: under an `Idempotency-Key`, and besides."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -19,3 +21,13 @@ class Answer:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def add_headers(response: Any, headers: Mapping[str, str]) -> None:
+    """Give one of Django's responses headers of our own making: ASCII, without line breaks.
+
+    That is not checked again, as Django would; with every answer it costs more than the headers.
+    """
+    store = response.headers._store  # noqa: SLF001 -- as Django keeps them
+    for name, value in headers.items():
+        store[name.lower()] = (name, value)

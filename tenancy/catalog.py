@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.utils import timezone
 
-from tenancy import encryption
+from tenancy import encryption, invalidation, second_level
 from tenancy.caching import AgedCache
 from tenancy.clock import seconds
 from tenancy.exceptions import (
@@ -30,6 +30,7 @@ from tenancy.models import (
 from tenancy.names import OWN_DATABASE, Kind, PlacementAddress
 
 CACHE_MAX_TENANTS = 10_000
+MOMENTS = ("created_at", "pause_from", "pause_until", "purge_after")
 
 
 class SchemaReference(NamedTuple):
@@ -44,7 +45,8 @@ class Tenant:
     """An organization as the current boundary: a snapshot of its catalog rows.
 
     `documents` and `bytes` are what the catalog knew of their use at `read_at`, by `clock.seconds`.
-    `schemas` has the collections whose schema is applied; the texts are elsewhere.
+    `schemas` has the collections whose schema is applied; the texts are elsewhere. `rows` is what
+    it was made of, if Redis keeps that: in these the URI of its cluster is encrypted.
     """
 
     id: UUID
@@ -72,6 +74,7 @@ class Tenant:
     address: PlacementAddress
     collections: frozenset[str]
     schemas: Mapping[str, SchemaReference] = field(hash=False, default_factory=dict)
+    rows: "tuple[_Row, ...]" = field(compare=False, repr=False, default=())
 
     @property
     def is_paused(self) -> bool:
@@ -220,18 +223,31 @@ def _snapshot(rows: list[_Row], read_at: float) -> Tenant:
         address=address_at(row.kind, cluster, row.namespace),
         collections=frozenset(row.collection for row in rows if row.collection is not None),
         schemas=_schemas(rows),
+        rows=tuple(rows) if second_level.is_on() else (),
     )
 
 
 def _read_tenant(organization_id: UUID) -> Tenant | None:
+    invalidation.listen()
     read_at = seconds()
     rows = [_Row._make(row) for row in _ROWS.filter(pk=organization_id)]
-    if not rows:
-        return None
-    return _snapshot(rows, read_at)
+    return _snapshot(rows, read_at) if rows else None
 
 
-_cache: AgedCache[UUID, Tenant] = AgedCache(_read_tenant, max_entries=CACHE_MAX_TENANTS)
+def _load(kept: Any, read_at: float) -> Tenant:
+    rows = [_Row._make(row) for row in kept]
+    first = rows[0]._asdict()
+    read: Any = {name: datetime.fromisoformat(first[name]) for name in MOMENTS if first[name]}
+    return _snapshot([rows[0]._replace(id=UUID(first["id"]), **read), *rows[1:]], read_at)
+
+
+_behind = second_level.SecondLevel[UUID, Tenant](
+    "tenants", spell=str, dump=lambda tenant: [tuple(row) for row in tenant.rows], load=_load,
+    lives=lambda: settings.TENANCY_CATALOG_TTL,
+)  # fmt: skip
+_cache: AgedCache[UUID, Tenant] = AgedCache(
+    _read_tenant, max_entries=CACHE_MAX_TENANTS, name="tenants", second=_behind
+)
 
 
 def get_tenant(organization_id: UUID, *, max_age: float | None = None) -> Tenant:
@@ -244,13 +260,16 @@ def get_tenant(organization_id: UUID, *, max_age: float | None = None) -> Tenant
 
 
 def forget_tenant(organization_id: UUID) -> None:
-    """Make the next `get_tenant` of this process read the catalog."""
-    _cache.forget(organization_id)
+    """Make the next `get_tenant` read the catalog: here now, with Redis soon in every process."""
+    _changed.make_known(organization_id=organization_id)
 
 
 def clear_cache() -> None:
-    """Forget every tenant."""
-    _cache.clear()
+    """Forget every tenant: here now, with Redis soon in every process."""
+    _changed.make_known()
+
+
+_changed = invalidation.Change("tenants", _cache.drop, ids={"organization_id"})
 
 
 def find_organization(slug: str) -> Organization | None:

@@ -1,5 +1,6 @@
 """System checks: a wrong setting is named before it does harm."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,12 +8,20 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
 from tenancy import encryption
+from tenancy.board import ROWS
 from tenancy.names import DATABASE_MAX_BYTES, NAMINGS
 from tenancy.operations import KINDS
 
 CATALOG_TTL_MAX_SECONDS = 5.0
+# Each is a thread of the process, and Python has one lock for all of them.
+THREADS_MAX, QUEUE_MAX = 256, 4_096
+PROCESSES_MAX = ROWS
+# Whoever waits longer than this has long been given up by a proxy.
+QUEUE_MAX_SECONDS = 60
+STOP_MAX_SECONDS = DRAIN_MAX_SECONDS = 3_600
 # HS256 is as strong as its key, up to 256 bits: RFC 7518, section 3.2.
 SECRET_KEY_MIN_CHARACTERS = 32
+REDIS_PREFIX_FORM = re.compile(r"[A-Za-z0-9.:_-]{1,64}")
 
 
 def _positive(name: str) -> bool:
@@ -42,8 +51,11 @@ SETTINGS: dict[str, tuple[Callable[[], bool], str]] = {
         "TENANCY_DATABASE is a database name of 1 to 63 bytes, not one of MongoDB's own.",
     ),
     "tenancy.E005": (
-        lambda: _positive("TENANTRY_PROCESSES") and _positive("TENANTRY_THREADS"),
-        "TENANTRY_PROCESSES and TENANTRY_THREADS are at least 1.",
+        lambda: (
+            1 <= settings.TENANTRY_PROCESSES <= PROCESSES_MAX
+            and 1 <= settings.TENANTRY_THREADS <= THREADS_MAX
+        ),
+        f"TENANTRY_PROCESSES and TENANTRY_THREADS are 1 to {PROCESSES_MAX} and {THREADS_MAX}.",
     ),
     "tenancy.E006": (
         lambda: not (settings.TENANTRY_PRODUCTION and settings.TENANTRY_FAILPOINT),
@@ -75,6 +87,26 @@ SETTINGS: dict[str, tuple[Callable[[], bool], str]] = {
     "tenancy.E012": (
         lambda: _positive("TENANCY_CLUSTER_CEILING"),
         "TENANCY_CLUSTER_CEILING is at least 1.",
+    ),
+    "tenancy.E013": (
+        lambda: REDIS_PREFIX_FORM.fullmatch(settings.REDIS_PREFIX) is not None,
+        "REDIS_PREFIX is 1 to 64 letters, digits, dots, colons, dashes or underscores.",
+    ),
+    "tenancy.E014": (
+        lambda: 0 <= settings.TENANTRY_QUEUE <= QUEUE_MAX,
+        f"TENANTRY_QUEUE is “auto”, or how many requests may wait: 0 to {QUEUE_MAX}.",
+    ),
+    "tenancy.E015": (
+        lambda: 0 < settings.TENANTRY_QUEUE_SECONDS <= QUEUE_MAX_SECONDS,
+        f"TENANTRY_QUEUE_SECONDS is more than 0 and at most {QUEUE_MAX_SECONDS} seconds.",
+    ),
+    "tenancy.E016": (
+        lambda: 0 < settings.TENANTRY_STOP_SECONDS <= STOP_MAX_SECONDS,
+        f"TENANTRY_STOP_SECONDS is more than 0 and at most {STOP_MAX_SECONDS} seconds.",
+    ),
+    "tenancy.E017": (
+        lambda: 0 <= settings.TENANTRY_DRAIN_SECONDS <= DRAIN_MAX_SECONDS,
+        f"TENANTRY_DRAIN_SECONDS is 0 to {DRAIN_MAX_SECONDS} seconds.",
     ),
 }
 

@@ -6,8 +6,7 @@ No database access: what is ambient is an id, or how to learn it when somebody a
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 from tenancy.exceptions import Misconfigured
@@ -17,15 +16,14 @@ Resolver = Callable[[], UUID | None]
 _current: ContextVar[Resolver | None] = ContextVar("tenant", default=None)
 
 
-@dataclass(frozen=True)
-class Origin:
+class Origin(NamedTuple):
     """Which request something is done for, and from where it came; empty outside of one."""
 
     request_id: str = ""
     address: str | None = None
 
 
-_origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039 -- frozen
+_origin: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039 -- a tuple
 
 
 def find_current_tenant() -> UUID | None:

@@ -65,6 +65,7 @@ class Export:
         self._first = first
         self._chunks: Generator[bytes] | None = None  # made late: it refers to this
         self._slot: Slot | None = None
+        self._check_allowed: Callable[[], None] = lambda: None
         self.count = 0
         self.error: TenancyError | None = None
 
@@ -88,6 +89,10 @@ class Export:
         """Give it back when this is closed, or forgotten."""
         self._slot = slot
         weakref.finalize(self, slot.give_back)
+
+    def ask_first(self, check_allowed: Callable[[], None]) -> None:
+        """Read nothing more once this raises: whoever exports may not any longer."""
+        self._check_allowed = check_allowed
 
     def close(self) -> None:
         """End the snapshot. Safe to repeat."""
@@ -119,7 +124,7 @@ class Export:
             yield extended_json.dumps_lines([{"_export": whole}])
 
     def _read(self) -> list[dict[str, Any]]:
-        """Return the next documents, unless the organization is not served any more.
+        """Return the next documents, unless who asks, or the organization, is not served any more.
 
         That they are asked for means that somebody has read those before.
         """
@@ -127,6 +132,7 @@ class Export:
             self._slot.moved()
         if seconds() > self._ends_at:
             raise QueryTimeout("The export took longer than 5 minutes.")
+        self._check_allowed()
         check_served(catalog.get_tenant(self._organization_id))
         with ClusterCall(self._uri):
             return self._snapshot.read_some()

@@ -75,6 +75,11 @@ class ImportLines:
         if self.number < self._done:
             raise IdempotencyKeyReused
 
+    @property
+    def has_footer(self) -> bool:
+        """Whether the last line that is not blank was the last one of an export."""
+        return self._footer.is_last
+
     def _compare(self) -> None:
         if self.number == self._done and self._all.hexdigest() != self._done_digest:
             raise IdempotencyKeyReused
@@ -113,25 +118,22 @@ class _Footer:
     def __init__(self) -> None:
         self._count = 0
         self._digest = hashlib.sha256()
+        self.is_last = False
 
-    def see(self, content: bytes | None) -> bool:
-        """Count a line. Return whether it is the last one of an export."""
-        is_footer = content is not None and FOOTER_START.match(content) is not None
-        if is_footer:
-            self._count, self._digest = 0, hashlib.sha256()  # another export may follow
-        elif content is None or content.strip():
-            self._count += 1
-            self._digest.update((content or b"") + b"\n")
-        return is_footer
+    def see(self, content: bytes | None) -> None:
+        """Count a line."""
+        self._count_in(content, is_footer=_footer_in(content) is not None)
 
     def check(self, content: bytes | None) -> bool:
         """Return whether a line holds no document. Raises ValidationFailed if it denies others."""
         if content is not None and not content.strip():
             return True
-        before = (self._count, self._digest.hexdigest()) if self._may_end(content) else None
-        if not self.see(content) or content is None or before is None:
+        footer = _footer_in(content)
+        before = (self._count, self._digest.hexdigest()) if footer else (0, "")
+        self._count_in(content, is_footer=footer is not None)
+        if footer is None:
             return False
-        said = extended_json.loads(content)["_export"]
+        said = footer["_export"]
         if not isinstance(said, dict) or "error" in said:
             raise ValidationFailed("The export was broken off: documents are missing.")
         count, digest = said.get("count", before[0]), said.get("sha256", before[1])
@@ -141,5 +143,22 @@ class _Footer:
             )
         return True
 
-    def _may_end(self, content: bytes | None) -> bool:
-        return content is not None and FOOTER_START.match(content) is not None
+    def _count_in(self, content: bytes | None, *, is_footer: bool) -> None:
+        if is_footer:
+            self._count, self._digest = 0, hashlib.sha256()  # another export may follow
+            self.is_last = True
+        elif content is None or content.strip():
+            self.is_last = False
+            self._count += 1
+            self._digest.update((content or b"") + b"\n")
+
+
+def _footer_in(content: bytes | None) -> dict[str, Any] | None:
+    """Return the object in the last line of an export, or None: it has one field and no other."""
+    if content is None or not FOOTER_START.match(content):
+        return None
+    try:
+        line: dict[str, Any] = extended_json.loads(content)
+    except InvalidInput:
+        return None
+    return line if len(line) == 1 else None

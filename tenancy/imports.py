@@ -38,6 +38,11 @@ BATCH_LINES = 1_000
 # Of text: so that a batch passes a slow link well within the deadline of a call.
 BATCH_BYTES = 2 * 1_048_576
 PROBLEMS_SHOWN = 100
+MAY_BE_CUT = "The body ends without saying that this is all of it: it may have been broken off."
+SAY_THE_END = (
+    "Send a Content-Length, or pack the body as one gzip file, or let its last line be"
+    ' {"_export": {"count": N}}, with the number of lines before it.'
+)
 NOTHING: dict[str, Any] = {
     "lines": 0, "digest": "", "of": None, "inserted": 0, "replaced": 0, "skipped": 0, "failed": 0,
     "warned": 0, "problems": [],
@@ -56,11 +61,12 @@ class Target:
 @dataclass(frozen=True)
 class Manner:
     """How: whether documents that are there are replaced, lines that fail are left out, or all is
-    only looked at."""
+    only looked at; and whether the lines are whole only if the last one is an export's."""
 
     replace: bool = False
     skip: bool = False
     dry_run: bool = False
+    needs_footer: bool = False
 
 
 def import_lines(
@@ -68,7 +74,7 @@ def import_lines(
     lines: Iterator[Line],
     manner: Manner,
     record: Record | None = None,
-    moved: Callable[[], None] = lambda: None,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Any], bool]:
     """Store every line. Return a report and whether all had been done before, under the same key.
 
@@ -76,13 +82,14 @@ def import_lines(
 
     Raises ImportStopped at the first line that cannot be stored, unless such lines are left out;
     IdempotencyKeyReused if the lines are not those that the record knows; and what ends it early,
-    such as PlanLimitReached, or what `moved` raises, which is called before each step. All of them
-    have such a report as `extra["import"]`.
+    such as PlanLimitReached, or what `check` raises, which is called before each step: whoever
+    imports may not any more, or has lost the place. All of them have such a report as
+    `extra["import"]`.
     """
     progress = Progress()
     if record is not None and not manner.dry_run:
         progress = _find_progress(target, record)
-    running = _Import(target, manner, progress, moved)
+    running = _Import(target, manner, progress, check)
     try:
         report = running.run(lines)
     except TenancyError as error:
@@ -105,12 +112,12 @@ def _find_progress(target: Target, record: Record) -> Progress:
 
 class _Import:
     def __init__(
-        self, target: Target, manner: Manner, progress: Progress, moved: Callable[[], None]
+        self, target: Target, manner: Manner, progress: Progress, check: Callable[[], None]
     ) -> None:
         self._target = target
         self._manner = manner
         self._progress = progress
-        self._moved = moved
+        self._check = check
         self._noted = Violations()  # of the batch that is being stored
         self._step = BATCH_LINES
         self._lines = 0
@@ -144,6 +151,8 @@ class _Import:
                 self._store_all(batch)
         except CutOff as error:
             raise MalformedJson(str(error)) from error
+        if self._manner.needs_footer and items.number and not items.has_footer:
+            raise MalformedJson(MAY_BE_CUT, hint=SAY_THE_END)
         self._lines, self._skipped = items.number, items.skipped
         if self._state["lines"] > state["lines"]:
             self._check_same()
@@ -153,7 +162,7 @@ class _Import:
     def _store_all(self, items: list[Item]) -> None:
         """Store the items, so many at a time as MongoDB takes."""
         while items:
-            self._moved()
+            self._check()
             chunk = items[: self._step]
             try:
                 outcomes = self._store(chunk)

@@ -1,15 +1,11 @@
-"""The one middleware: attaches a request id and a lazy tenant. It decides nothing.
+"""The one middleware: attaches a request id and a lazy tenant. It decides nothing."""
 
-After the answer is made it reads what nobody has read of the body: the server closes a connection
-with an unread body, and a client that keeps its connections would lose its next request.
-"""
-
+import random
 import re
-import secrets
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -17,30 +13,38 @@ from django.utils.functional import SimpleLazyObject
 from django.utils.module_loading import import_string
 
 from tenancy import catalog
+from tenancy.answers import add_headers
 from tenancy.context import Origin, current_tenant, origin_context, tenant_context
 
-DRAIN_MAX_BYTES = 1_048_576
-DRAIN_CHUNK_BYTES = 65_536
 ADDRESSES_KEPT = 1_024
-REQUEST_ID_BYTES = 16
+REQUEST_ID_BITS = 128  # told apart, not kept secret
 WELL_FORMED_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def _request_id(request: HttpRequest) -> str:
     given = request.META.get("HTTP_X_REQUEST_ID", "")  # not `headers`: that copies all of them
-    return given if WELL_FORMED_REQUEST_ID.fullmatch(given) else secrets.token_hex(REQUEST_ID_BYTES)
+    return (
+        given
+        if WELL_FORMED_REQUEST_ID.fullmatch(given)
+        else f"{random.getrandbits(REQUEST_ID_BITS):032x}"
+    )
 
 
 def client_address(request: HttpRequest) -> str | None:
+    """Return from where a request comes. See `address_in`."""
+    return address_in(request.META)
+
+
+def address_in(environ: Mapping[str, Any]) -> str | None:
     """Return from where a request comes: what the proxy in front says, if there is one.
 
     A proxy adds the address it sees at the end; what stands before that, anybody could write.
     Where it says none that can be read, such as `unknown`, it is the proxy's own.
     """
-    direct = _read_address(request.META.get("REMOTE_ADDR") or "")
+    direct = _read_address(environ.get("REMOTE_ADDR") or "")
     if not settings.TENANTRY_BEHIND_PROXY:
         return direct
-    return _read_address(request.headers.get("X-Forwarded-For", "").rpartition(",")[2]) or direct
+    return _read_address(environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2]) or direct
 
 
 @lru_cache(maxsize=ADDRESSES_KEPT)
@@ -58,17 +62,6 @@ def _read_address(text: str) -> str | None:
         return str(ip_address(host.partition("%")[0]))
     except ValueError:
         return None
-
-
-def _drain(request: HttpRequest) -> None:
-    """Read what is left of a body, up to a bound; a client that has gone is no error."""
-    length = request.META.get("CONTENT_LENGTH") or ""
-    if not length.strip("0"):
-        return
-    left = DRAIN_MAX_BYTES
-    with suppress(OSError, ValueError):  # UnreadablePostError is an OSError
-        while left > 0 and (chunk := request.read(min(left, DRAIN_CHUNK_BYTES))):
-            left -= len(chunk)
 
 
 class TenantMiddleware:
@@ -94,8 +87,7 @@ class TenantMiddleware:
         origin = Origin(request_id, client_address(request))
         with origin_context(origin), tenant_context(lambda: self._resolve_claim(request)):
             response = self._get_response(request)
-        _drain(request)
-        response["X-Request-Id"] = request_id
-        for name, value in getattr(request, "answer_headers", {}).items():
-            response[name] = value
+        add_headers(
+            response, {"X-Request-Id": request_id, **getattr(request, "answer_headers", {})}
+        )
         return response

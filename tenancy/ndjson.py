@@ -50,20 +50,23 @@ def whole(chunks: Iterator[bytes], length: int) -> Iterator[bytes]:
         raise MalformedJson("The body ends before its Content-Length.")
 
 
-def gunzipped(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def gunzipped(chunks: Iterator[bytes], *, one_part: bool = False) -> Iterator[bytes]:
     """Yield what gzip has packed, a bounded piece at a time.
 
-    Raises MalformedJson if it is none or is cut off, and PayloadTooLarge for a bomb.
+    Raises MalformedJson if it is none or is cut off, and PayloadTooLarge for a bomb. Where several
+    packed files follow one another, it cannot be told whether one more was to come: `one_part`
+    refuses them.
     """
-    unpacking = _Unpacking()
+    unpacking = _Unpacking(most_parts=1 if one_part else None)
     for chunk in chunks:
         yield from unpacking.pieces_of(chunk)
     unpacking.end()
 
 
 class _Unpacking:
-    def __init__(self) -> None:
+    def __init__(self, *, most_parts: int | None) -> None:
         self._unpack = zlib.decompressobj(GZIP_WINDOW)
+        self._most_parts = most_parts
         self._came_in = self._came_out = 0
         self._parts = 1
         self._step = FIRST_BYTES
@@ -93,6 +96,8 @@ class _Unpacking:
     def _begin_part(self) -> None:
         self._unpack, self._step = zlib.decompressobj(GZIP_WINDOW), FIRST_BYTES
         self._parts += 1
+        if self._most_parts is not None and self._parts > self._most_parts:
+            raise MalformedJson("Several gzip files in one body need a Content-Length.")
         if self._parts > PARTS_FREE + self._came_in // PART_MIN_BYTES:
             raise PayloadTooLarge(
                 f"The body has more than {PARTS_FREE:,} gzip files in it, and they are tiny."

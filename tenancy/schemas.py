@@ -21,6 +21,7 @@ from tenancy.catalog import Tenant
 from tenancy.exceptions import FieldError, SchemaViolation, ValidationFailed
 from tenancy.models import Collection, SchemaMode
 from tenancy.mongo import extended_json
+from tenancy.schema_fields import SchemaFields
 from tenancy.schema_rules import MAX_ERRORS, check_schema, cut, weigh_bytes
 from tenancy.schema_walk import pointer_of
 
@@ -63,6 +64,7 @@ class CompiledSchema:
     work: int
     weight: int
     explaining_weight: int
+    fields: SchemaFields | None = None
     is_taken: bool = True
 
     @classmethod
@@ -72,7 +74,7 @@ class CompiledSchema:
         sees_id = "_id" in schema.get("properties", ()) or "_id" in schema.get("required", ())
         named = max(map(len, map(orjson.dumps, _named(schema))), default=0)
         slowness = work * (ERROR_MICROSECONDS + ERROR_BYTE_MICROSECONDS * named)
-        return cls(validator, sees_id, slowness, work, *weigh_bytes(schema))
+        return cls(validator, sees_id, slowness, work, *weigh_bytes(schema), SchemaFields(schema))
 
     @classmethod
     def not_taken(cls) -> "CompiledSchema":
@@ -98,18 +100,16 @@ class CompiledSchema:
             return []
         return self._explain(text, spelled)
 
-    def satisfies(self, fields: dict[str, Any]) -> bool:
-        """Return whether fields satisfy the schema that are known to be nothing but JSON.
+    def find_valid(self, documents: Sequence[dict[str, Any]]) -> list[bool]:
+        """Return which documents satisfy the schema, as it sees them, without their `_id`s.
 
-        That they do not may be wrong, where it is about their `_id`: `find_errors` knows.
+        That one does not may be wrong, where it is about its `_id`: `find_errors` knows.
         """
-        return not self.sees_id and self._is_quick_for(fields) and self.validator.is_valid(fields)
-
-    def satisfies_all(self, documents: Sequence[dict[str, Any]]) -> bool:
-        """Return whether all of them satisfy it as `satisfies` has it."""
-        if self._is_quick and not self.sees_id:
-            return all(map(self.validator.is_valid, documents))
-        return all(map(self.satisfies, documents))
+        if self.sees_id:
+            return [False] * len(documents)
+        if self._is_quick:
+            return list(map(self.validator.is_valid, documents))
+        return [self._is_quick_for(each) and self.validator.is_valid(each) for each in documents]
 
     @property
     def _byte_nanoseconds(self) -> int:
@@ -226,16 +226,17 @@ class _Check:
         self._schema: CompiledSchema | None = None
         self._is_known = False
 
-    def passes(self, documents: Sequence[dict[str, Any]]) -> bool:
-        """Return whether nothing is against any of many such documents as `judge_json` is shown."""
+    def find_fine(self, documents: Sequence[dict[str, Any]], is_json: Sequence[bool]) -> list[bool]:
+        """Return which fields without their `_id` need no closer look; see `Handle`."""
         schema = self._find_schema()
-        return self._noted is None and (schema is None or schema.satisfies_all(documents))
-
-    def judge_json(self, document_id: Any, fields: dict[str, Any]) -> None:
-        """Judge fields without their `_id` that are known to be nothing but JSON."""
-        schema = self._find_schema()
-        if self._noted is not None or schema is None or not schema.satisfies(fields):
-            self({"_id": document_id, **fields})
+        if schema is None or self._noted:  # one may have had something against it before
+            return [schema is None] * len(documents)
+        others = [each for each, is_known in zip(documents, is_json, strict=True) if not is_known]
+        if not others:
+            return schema.find_valid(documents)
+        seen = iter(orjson.loads(extended_json.dumps(others)))
+        rows = zip(documents, is_json, strict=True)
+        return schema.find_valid([each if is_known else next(seen) for each, is_known in rows])
 
     def _find_schema(self) -> CompiledSchema | None:
         if not self._is_known:
@@ -249,6 +250,15 @@ class _Check:
             self._noted.note(fields.get("_id"), errors)
         elif errors:
             raise SchemaViolation(errors=errors)
+
+
+def find_fields(tenant: Tenant, collection: str) -> SchemaFields | None:
+    """Return what is known of the fields of a collection's documents, or None. As `find_check`."""
+    reference = tenant.schemas.get(collection)
+    if reference is None:
+        return None
+    schema = _find_schema(tenant.id, collection, reference.digest)
+    return schema.fields if schema else None
 
 
 _cache: OrderedDict[str, CompiledSchema] = OrderedDict()

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 
+from tenancy.admission import step_out
 from tenancy.clock import seconds
 from tenancy.exceptions import TenantBusy
 
@@ -65,6 +66,7 @@ class Slots:
                 raise _busy(BUSY)
             slot = Slot(organization_id, self._release)
             self._all.add(slot)
+        step_out()
         return slot
 
     def _make_room(self, total: int) -> bool:

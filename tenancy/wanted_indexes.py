@@ -14,7 +14,7 @@ WANTED_INDEXES_TTL_SECONDS = 30.0
 CACHE_MAX_ORGANIZATIONS = 10_000
 
 _cache: AgedCache[UUID, dict[str, list[IndexSpec]]] = AgedCache(
-    declared_indexes, max_entries=CACHE_MAX_ORGANIZATIONS
+    declared_indexes, max_entries=CACHE_MAX_ORGANIZATIONS, name="wanted_indexes"
 )
 
 

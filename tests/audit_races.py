@@ -9,6 +9,7 @@ from tenancy import lifecycle
 from tenancy.audit import record_event
 from tenancy.audit_chain import verify_chain
 from tenancy.models import AuditEvent
+from tests.patience import wait_long_for_locks
 
 THREADS = 16
 SECONDS = 120
@@ -30,6 +31,7 @@ def _record(number, organizations, events, barrier, failures):
 
 def run(events):
     """Record events from many threads: half of them for one organization, half for two."""
+    wait_long_for_locks()
     first = lifecycle.create_organization("First", by="command:test")
     second = lifecycle.create_organization("Second", by="command:test")
     before = AuditEvent.objects.count()

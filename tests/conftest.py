@@ -3,6 +3,7 @@
 acme has alice (owner), bob (editor) and vera (viewer); globex has charlie (owner), the outsider.
 """
 
+import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,12 +27,15 @@ from accounts.models import Membership, User
 from accounts.principals import forget_members
 from accounts.roles import Role
 from accounts.sessions import Device
-from tenancy import catalog, encryption, lifecycle, usage
+from tenancy import catalog, encryption, invalidation, lifecycle, usage
 from tenancy.lifecycle.clusters import add_cluster
+from tenancy.lifecycle.preferences import forget_settings
 from tenancy.models import Cluster, Organization, Plan
 from tenancy.names import OWN_DATABASE, PlacementAddress, namespace_of_id
 from tenancy.slots import SLOTS
+from tenancy.slugs import forget_slugs
 from tests.environment import SECOND_URI
+from tests.kept_rows import written
 from tests.places import CAST, PLACES, Behind, Place, Stored, clear_database
 from tests.shortcuts import shortcuts
 
@@ -106,12 +110,16 @@ def fake_mongod(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 def fresh_caches() -> Iterator[None]:
     """No test sees what another one cached, or counted."""
     catalog.clear_cache()
+    forget_slugs()
+    forget_settings()
     usage.forget_changes()
     forget_members()
     forget_counts()
     SLOTS.forget()
     yield
     catalog.clear_cache()
+    forget_slugs()
+    forget_settings()
     usage.forget_changes()
     forget_members()
 
@@ -123,6 +131,12 @@ def no_late_notes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     last_used.forget_uses()
     yield
     last_used.forget_uses()
+
+
+@pytest.fixture(autouse=True)
+def no_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes are told to other processes by tests that ask for it, and by no thread."""
+    monkeypatch.setattr(invalidation, "_find_channel", lambda: None)
 
 
 @pytest.fixture(scope="session")
@@ -239,6 +253,14 @@ def quick(settings: Any) -> None:
     settings.TENANCY_OPERATION_TIMEOUT = 1.2
 
 
+@pytest.fixture
+def patient_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Redis take its time, as where the cores are taken: only a frozen one takes all of it."""
+    monkeypatch.setattr("accounts.redis_windows.REDIS_TIMEOUT_SECONDS", 2.0)
+    monkeypatch.setattr("tenancy.redis_channel.TIMEOUT_SECONDS", 2.0)
+    monkeypatch.setattr("tenancy.second_level.TIMEOUT_SECONDS", 2.0)
+
+
 @dataclass
 class Cast:
     """An organization and its people."""
@@ -265,22 +287,34 @@ class Cast:
 
 @cache
 def hashed_password() -> str:
-    """Return the hash of PASSWORD, computed once: argon2 is slow by design."""
+    """Return the hash of PASSWORD, computed once."""
     return make_password(PASSWORD)
 
 
 def make_cast(name: str, people: dict[str, Role]) -> Cast:
     """Create an organization with people."""
-    cast = Cast(Organization())
 
     def add_people(organization: Organization) -> None:
         for who, role in people.items():
-            user = User.objects.create(email=f"{who}@example.com", password=hashed_password())
+            user = User.objects.create(email=email_of(who), password=hashed_password())
             Membership.objects.create(user=user, organization=organization, role=role)
-            cast.users[who] = user
 
-    cast.organization = lifecycle.create_organization(name, by=ACTOR, on_reserve=add_people)
-    return cast
+    made = written(
+        (name, *people.items()),
+        lambda: lifecycle.create_organization(name, by=ACTOR, on_reserve=add_people),
+    )
+    users = User.objects.in_bulk([email_of(who) for who in people], field_name="email")
+    return Cast(made, {who: users[email_of(who)] for who in people})
+
+
+def email_of(who: str) -> str:
+    """Return the address of one of the people."""
+    return f"{who}@example.com"
+
+
+def found_organization(name: str) -> Organization:
+    """Create an organization without people, by an operator."""
+    return written(name, lambda: lifecycle.create_organization(name, by=ACTOR))
 
 
 @pytest.fixture
@@ -324,3 +358,15 @@ def charlie(globex: Cast) -> APIClient:
 def nobody() -> APIClient:
     """Someone without any credential."""
     return APIClient()
+
+
+@cache
+def _openapi() -> bytes:
+    return APIClient().get("/api/v1/openapi.json").content
+
+
+@pytest.fixture
+def document(db: None) -> dict[str, Any]:
+    """The OpenAPI document as it is served; made once, for that takes a second."""
+    found: dict[str, Any] = json.loads(_openapi())
+    return found

@@ -2,6 +2,9 @@
 
 A fork is a real process, with the environment and the settings of its order, and it can be killed.
 What it saves is what every start repeats: the imports. `tests/forks.py` sends the orders, as lines.
+
+The web server of a `serve` is a fork, too: of a process that its supervisor, as long as it has but
+one thread, has put by for that. `test_serve` and the tour start both as people do.
 """
 
 import atexit
@@ -11,16 +14,24 @@ import json
 import os
 import runpy
 import signal
+import subprocess
 import sys
 import threading
 import traceback
 from pathlib import Path
 from typing import Any
 
+from tenancy.processes import die_with_parent, raise_file_limit
+from tests.cheap_hashing import hash_cheaply
+
 MANAGE = str(Path(__file__).resolve().parent.parent / "manage.py")
 # What a start of the product has imported at its end, or imports for every command's checks.
-PRODUCT = ("config.urls", "tenancy.doctor", "tenancy.lifecycle", "tenancy.operations")
+PRODUCT = (
+    "config.handler", "config.problems", "config.shortcut", "config.urls", "granian.server",
+    "tenancy.doctor", "tenancy.lifecycle", "tenancy.operations",
+)  # fmt: skip
 READ_FROM_ENVIRONMENT = ("config.settings", "config.environment")
+WEB = "tenancy.management.web_processes"
 # In SIMPLE_JWT, which its library reads when it is imported: a fork has what the server has.
 READ_ONCE = {"JWT_ISSUER", "JWT_AUDIENCE", "ACCESS_TOKEN_MINUTES"}
 
@@ -29,6 +40,7 @@ def main() -> None:
     """Do what the test asks for, until it is gone; then end whatever still runs."""
     import django
 
+    hash_cheaply()
     django.setup()
     for module in PRODUCT:
         importlib.import_module(module)
@@ -59,6 +71,8 @@ def _run(order: dict[str, Any]) -> int:
     """Be the fork: from here on as a process that has just been started, up to its end."""
     folder = Path(order["folder"])
     _redirect(folder)
+    if order.get("arguments") == ["serve"]:
+        put_web_server_by()
     _read_settings_anew(order["environment"])
     said: dict[str, Any] = {"answer": None, "error": ""}
     code = _execute(order, said)
@@ -91,6 +105,54 @@ def _read_settings_anew(environment: dict[str, str]) -> None:
     settings._wrapped = empty
     connections._settings, connections._connections = None, Local(connections.thread_critical)
     vars(connections).pop("settings", None)
+
+
+def put_web_server_by() -> None:
+    """Fork what waits for the command of the web server; it gets what `Popen` would execute."""
+    reads, writes = os.pipe()
+    waiting = os.fork()
+    if waiting == 0:
+        os.close(writes)
+        os._exit(_serve(reads))
+    os.close(reads)
+
+    class Popen(subprocess.Popen):
+        def _execute_child(self, args: Any, *rest: Any) -> None:
+            if WEB not in args:
+                super()._execute_child(args, *rest)
+                return
+            environment = next(each for each in rest if isinstance(each, dict))
+            os.write(writes, json.dumps([args[args.index(WEB) + 1 :], environment]).encode())
+            os.close(writes)
+            self.pid, self._child_created = waiting, True
+
+    subprocess.Popen = Popen
+
+
+def _serve(reads: int) -> int:
+    """Be the web server, once there is its command; end if its supervisor has ended before."""
+    try:
+        die_with_parent(signal.SIGKILL, os.getppid())
+        with os.fdopen(reads, "rb") as pipe:
+            said = pipe.read()
+        if said:
+            _serve_as_told(*json.loads(said))
+    except SystemExit as ended:
+        return _exit_code(ended)
+    except BaseException:  # noqa: BLE001 -- the supervisor sees that it has ended
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _serve_as_told(arguments: list[str], environment: dict[str, str]) -> None:
+    from tenancy.board import BOARD
+
+    os.setsid()
+    raise_file_limit()
+    _read_settings_anew(environment)
+    BOARD.__init__()  # the memory of the one that is here would be that of every server
+    importlib.import_module(WEB).main(arguments)
 
 
 def _execute(order: dict[str, Any], said: dict[str, Any]) -> int:

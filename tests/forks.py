@@ -113,6 +113,24 @@ class Fork:
             os.kill(self.pid, signal.SIGKILL)
             self._end()
 
+    def ended(self) -> int | None:
+        """Return its exit code, None while it runs."""
+        return self._look()
+
+    @property
+    def log(self) -> Path:
+        """What it has written for people who look for errors."""
+        return self._folder / "stderr"
+
+    def stop(self, seconds: float) -> None:
+        """Ask it to end; kill it if it has not done so in time."""
+        if self._look() is None:
+            os.kill(self.pid, signal.SIGTERM)
+        deadline = time.monotonic() + seconds
+        while self._look() is None and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS[1])
+        self.kill()
+
     def _end(self) -> int:
         deadline, pause = time.monotonic() + SECONDS, LOOK_SECONDS[0]
         while (code := self._look()) is None:

@@ -22,6 +22,7 @@ from accounts.roles import Role
 from accounts.sessions import Device
 from tenancy import lifecycle
 from tenancy.models import Organization, Plan
+from tests.patience import wait_long_for_locks
 
 THREADS = 16
 PASSWORD = "a new pass-phrase 2"
@@ -165,6 +166,7 @@ def keep_token(invitation, token):
 
 def run(rounds):
     """Return, as JSON, what came of so many rounds of each scene."""
+    wait_long_for_locks()
     with (
         patch("accounts.invitations.send_invitation", keep_token),
         patch.object(accepting, "hash_password", lambda password: "!"),

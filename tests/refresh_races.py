@@ -19,6 +19,7 @@ from accounts.refreshing import refresh
 from accounts.roles import Role
 from accounts.sessions import Device
 from tenancy import lifecycle
+from tests.patience import wait_long_for_locks
 
 THREADS = 32
 
@@ -76,6 +77,7 @@ def code_of(token):
 
 def run(rounds):
     """Return, as JSON, what came of so many rounds and of a reuse after the window."""
+    wait_long_for_locks()
     session, token = make_session()
     counts, first, racers = [], token, Racers()
     for number in range(rounds):

@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,13 @@ def sources() -> list[Path]:
     return [path for path in inside if "migrations" not in path.parts]
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def functions(path: Path) -> Iterator[Function]:
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, Function):
             yield node
 
@@ -113,7 +119,7 @@ def test_booleans_are_given_by_keyword():
 def test_every_public_function_of_the_product_says_what_it_does():
     found = []
     for path in sources():
-        for node in ast.parse(path.read_text()).body:
+        for node in tree_of(path).body:
             is_public = isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
             if is_public and not ast.get_docstring(node):
                 found.append(f"{path.relative_to(ROOT)} {node.name}")
@@ -139,7 +145,7 @@ def test_no_bare_except():
     bare = [
         path
         for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ExceptHandler) and node.type is None
     ]
 

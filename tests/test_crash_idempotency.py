@@ -7,11 +7,11 @@ from functools import partial
 import httpx
 import pytest
 
-from benchmarks.local_processes import free_port, start_server, stop_process
+from benchmarks.local_processes import free_port
 from tests.conftest import PASSWORD
 from tests.postgres_catalog import postgres_catalog
 from tests.processes import QUICK, make_deployment
-from tests.servers import SECONDS, SERVE, at_once, running_service
+from tests.servers import SECONDS, at_once, running_service, serving
 
 PARALLEL = 16
 SIGNUP = "/api/v1/auth/signup"
@@ -83,27 +83,24 @@ def test_one_of_many_at_once_does_it_on_postgresql(tmp_path, mongo_client):
 
 
 @contextmanager
-def server(deployment, home, **environment):
+def server(deployment, **environment):
     """One server process of the deployment."""
     port = free_port()
     settings = {**deployment.environment, "PORT": str(port), **environment}
-    process = start_server(SERVE, settings, home / f"server-{port}.log")
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=SECONDS) as client:
-            yield client
-    finally:
-        stop_process(process)
+    url = f"http://127.0.0.1:{port}"
+    with serving(settings), httpx.Client(base_url=url, timeout=SECONDS) as client:
+        yield client
 
 
 @pytest.mark.parametrize("point", ["create.reserve", "create.provision", "create.activate"])
 def test_a_signup_whose_server_died_is_finished_by_its_repeat(tmp_path, mongo_client, point):
     deployment = make_deployment(tmp_path / f"died_{point[7:]}", mongo_client, **QUICK)
-    dying = server(deployment, tmp_path, TENANTRY_FAILPOINT=point)
+    dying = server(deployment, TENANTRY_FAILPOINT=point)
     with dying as client, pytest.raises(httpx.HTTPError):
         client.post(SIGNUP, json=BODY, headers=KEY)
     meant = counted(deployment)["resource"]
 
-    with server(deployment, tmp_path) as client:
+    with server(deployment) as client:
         too_early = client.post(SIGNUP, json=BODY, headers=KEY)
         assert deployment.python(LAPSE).returncode == 0
         answer = client.post(SIGNUP, json=BODY, headers=KEY)

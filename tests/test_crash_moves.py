@@ -38,7 +38,9 @@ def catalog_file(tmp_path_factory, mongo_client) -> Path:
 @pytest.fixture
 def movers(request, tmp_path, catalog_file, mongo_client, second_client) -> Iterator[Movers]:
     home = tmp_path / f"moves{time.time_ns():x}"
-    deployment = make_deployment(home, mongo_client, catalog_file, **TIMING)
+    # A process has as many threads in calls as it is told of, and here one uses ten organizations.
+    settings = {**TIMING, "TENANTRY_THREADS": "32"}
+    deployment = make_deployment(home, mongo_client, catalog_file, **settings)
     with running_forks(deployment.environment) as forks:
         yield Movers(forks, home, DOCUMENTS)
     for client in (mongo_client, second_client):

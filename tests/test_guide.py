@@ -8,19 +8,17 @@ rest of an object or list.
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from django.conf import settings
 
-from benchmarks.local_processes import free_port, start_server, stop_process
+from benchmarks.local_processes import SERVE, free_port, start_server, stop_process
 
 ROOT = Path(settings.BASE_DIR)
 GUIDE = ROOT / "docs" / "api-guide.md"
 SAMPLES = ROOT.parent / "shared" / "data"
-SERVE = (sys.executable, "manage.py", "serve")
 MARK = "=-=-= example {} answered {} =-=-="
 ANYTHING = "…"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

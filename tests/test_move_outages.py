@@ -38,7 +38,7 @@ from tenancy.mongo.documents import START
 from tenancy.mongo.indexes import IndexSpec
 from tenancy.mongo.raw_collections import RawCollection
 from tests.conftest import ACTOR
-from tests.tenancy.lifecycle.test_moving import Clients, fill, place
+from tests.tenancy.lifecycle.test_moving import PAUSE_SECONDS, Clients, fill, place
 
 pytestmark = [
     pytest.mark.needs_mongod,
@@ -127,7 +127,7 @@ class Users(Clients):
         except Unavailable:
             pass  # nothing was written
         self.longest = max(self.longest, time.monotonic() - began)
-        self._stop.wait(0.002)
+        self._stop.wait(PAUSE_SECONDS)
 
     def check(self) -> None:
         """Compare what is there with what was acknowledged, and with what nobody has changed."""

@@ -12,11 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from benchmarks.local_processes import free_port, start_server, stop_process
+from benchmarks.local_processes import SERVE, free_port, start_server, stop_process
 from tests.conftest import PASSWORD
 from tests.test_docs import tour
-
-SERVE = (sys.executable, "manage.py", "serve")
 
 pytestmark = pytest.mark.xdist_group("service")
 

@@ -7,7 +7,6 @@ from django.http import HttpRequest
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema
 from accounts.api.serializers import ConfirmSignUp, LogIn, Refresh, SignUp
@@ -23,6 +22,7 @@ from accounts.signup import Account, sign_up
 from accounts.tokens import access_token_seconds
 from tenancy.api.idempotent import idempotent
 from tenancy.api.requests import check_parameters, json_body, validated
+from tenancy.api.viewsets import ApiViewSet
 from tenancy.idempotency import Attempt
 from tenancy.middleware import client_address
 
@@ -82,7 +82,7 @@ def _signed_up(signed_in: SignedIn) -> Response:
 
 
 @extend_schema(tags=["identity"])
-class AuthViewSet(ViewSet):
+class AuthViewSet(ApiViewSet):
     """Sign up and sign in: public, and blind to whatever credential is sent along."""
 
     authentication_classes = []

@@ -7,7 +7,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.accepting import accept_by_password, accept_signed_in, get_open_invitation
 from accounts.api import schema_invitations as schema
@@ -24,6 +23,7 @@ from tenancy.api.idempotent import idempotent
 from tenancy.api.pages import page_of_rows
 from tenancy.api.requests import StrictSerializer, check_parameters, json_body, validated
 from tenancy.api.views import TenantViewSet
+from tenancy.api.viewsets import ApiViewSet
 from tenancy.exceptions import NotFound
 from tenancy.idempotency import Attempt
 
@@ -140,7 +140,7 @@ def _parse_id(text: str) -> UUID:
 
 
 @extend_schema(tags=["identity"])
-class InvitedViewSet(ViewSet):
+class InvitedViewSet(ApiViewSet):
     """What an invitation offers, to whoever has its token, and whatever else they send along."""
 
     authentication_classes = []
@@ -162,7 +162,7 @@ class InvitedViewSet(ViewSet):
 
 
 @extend_schema(tags=["identity"])
-class AcceptanceViewSet(ViewSet):
+class AcceptanceViewSet(ApiViewSet):
     """Accept an invitation by a password in the body, or without a body as who is signed in."""
 
     required = {"accept": PUBLIC}

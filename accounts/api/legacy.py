@@ -1,40 +1,39 @@
 """The five routes that clients of many small services know; thin, and with the same guarantees."""
 
+from contextlib import suppress
 from typing import Any, ClassVar, cast
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.db import transaction
+from django.http import HttpResponseBase
 from drf_spectacular.utils import extend_schema
 from rest_framework.parsers import FormParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema
 from accounts.api.auth import device_of
-from accounts.api.legacy_input import check_names, read_given
-from accounts.api.serializers import (
-    ALIASES,
-    Changes,
-    NamedOrganization,
-    NewOrganization,
-)
+from accounts.api.legacy_input import check_names, read_given, read_name
+from accounts.api.serializers import ALIASES, Changes, NamedOrganization, NewOrganization
 from accounts.api.signup_keys import by_email
 from accounts.authentication import AccessTokenAuthentication, find_principal, get_signed_in
 from accounts.confirmed_signup import ASKED, CONFIRMED, ask_to_sign_up
 from accounts.exceptions import NotAuthenticated, PermissionDenied, TokenRevoked
-from accounts.models import Membership, User
+from accounts.models import User
+from accounts.owner_emails import find_owner_email
 from accounts.passwords import check_new_password, hash_password
 from accounts.principals import Principal
-from accounts.roles import PUBLIC, Role
+from accounts.roles import PUBLIC
 from accounts.signup import Account, AccountChange, check_email, sign_up
 from tenancy import lifecycle
 from tenancy.access import check_served
 from tenancy.api.idempotent import idempotent
 from tenancy.api.json import BODY_MAX_BYTES, JsonParser
 from tenancy.api.requests import validated
-from tenancy.catalog import Tenant, find_organization
+from tenancy.api.viewsets import ApiViewSet
+from tenancy.catalog import Tenant, get_tenant
+from tenancy.context import current_tenant
 from tenancy.exceptions import (
     AlreadyExists,
     FieldError,
@@ -48,6 +47,7 @@ from tenancy.exceptions import (
 from tenancy.idempotency import Attempt
 from tenancy.models import Organization, OrganizationStatus
 from tenancy.names import MAIN, clean_name, physical_collection, slug_of
+from tenancy.slugs import find_tenant
 
 # When these routes were superseded by /api/v1: 2026-11-20, as RFC 9745 writes it.
 DEPRECATED_AT = "@1795132800"
@@ -59,13 +59,12 @@ class OptionalAuthentication(AccessTokenAuthentication):
 
     def authenticate(self, request: Request) -> tuple[Principal, Any] | None:
         """Return the principal, or None."""
-        try:
+        with suppress(NotAuthenticated):
             return super().authenticate(request)
-        except NotAuthenticated:
-            return None
+        return None
 
 
-class LegacyViewSet(ViewSet):
+class LegacyViewSet(ApiViewSet):
     """Marks its answers as deprecated and says where the successor is."""
 
     parser_classes = [JsonParser, FormParser, MultiPartParser]
@@ -81,9 +80,9 @@ class LegacyViewSet(ViewSet):
         if length.isdecimal() and int(length) > BODY_MAX_BYTES:
             raise PayloadTooLarge(f"The body is larger than {BODY_MAX_BYTES:,} bytes.")
 
-    def finalize_response(
-        self, request: Request, response: Response, *args: Any, **kwargs: Any
-    ) -> Response:
+    def finalize_response(  # type: ignore[override]
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         """Add the two headers to whatever is answered."""
         answer = super().finalize_response(request, response, *args, **kwargs)
         answer["Deprecation"] = DEPRECATED_AT
@@ -91,13 +90,16 @@ class LegacyViewSet(ViewSet):
         return answer
 
 
-def represent(organization: Organization, admin_email: str | None = None) -> dict[str, Any]:
+def represent(
+    organization: Organization | Tenant, admin_email: str | None = None
+) -> dict[str, Any]:
     """Return the fields of the old contract, at the top and again under `organization`."""
+    placed: Any = getattr(organization, "address", None) or cast(Any, organization).placement
     fields: dict[str, Any] = {
-        "id": str(organization.pk),
-        "organization_id": str(organization.pk),
+        "id": str(organization.id),
+        "organization_id": str(organization.id),
         "organization_name": organization.name,
-        "collection_name": physical_collection(organization.placement.namespace, MAIN),
+        "collection_name": physical_collection(placed.namespace, MAIN),
         "created_at": organization.created_at.isoformat(),
     }
     if admin_email is not None:
@@ -121,10 +123,9 @@ def _slug(name: str) -> str | None:
         return None  # no organization can have such a name
 
 
-def _find(name: str) -> Organization | None:
+def _find(name: str) -> Tenant | None:
     slug = _slug(name)
-    found = find_organization(slug) if slug else None
-    return found if found is not None and found.status in VISIBLE else None
+    return find_tenant(slug, statuses=VISIBLE) if slug else None
 
 
 @extend_schema(tags=["compatibility"])
@@ -169,23 +170,17 @@ class GetLegacyViewSet(LegacyViewSet):
         given = read_given(request, body=False, aliases={})
         if "organization_name" not in given.fields:
             check_names(given, "organization_name")  # it may be there under a name like it
-        name = validated(NamedOrganization, given.fields)["organization_name"]
-        organization = _find(name)
-        if organization is None:
+        tenant = _find(read_name(given))
+        if tenant is None:
             raise OrganizationNotFound
         member = find_principal(request)
         is_own = (
             member is not None
-            and member.organization_id == organization.pk
+            and member.organization_id == tenant.id
             and member.may("members.read")
             and not member.lacks_second_factor
         )
-        return Response(represent(organization, _admin_email(organization) if is_own else None))
-
-
-def _admin_email(organization: Organization) -> str | None:
-    owners = Membership.objects.filter(organization=organization, role=Role.OWNER)
-    return owners.values_list("user__email", flat=True).first()
+        return Response(represent(tenant, find_owner_email(tenant.id) if is_own else None))
 
 
 @extend_schema(tags=["compatibility"])
@@ -196,7 +191,8 @@ class ManageLegacyViewSet(LegacyViewSet):
 
     @property
     def _tenant(self) -> Tenant:
-        tenant: Tenant = self.request.tenant  # type: ignore[attr-defined]
+        """What is changed, read now: the names in the request are compared with it."""
+        tenant = get_tenant(current_tenant(), max_age=0)
         check_served(tenant)
         return tenant
 

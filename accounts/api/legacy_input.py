@@ -8,7 +8,9 @@ from typing import Any
 from django.utils.datastructures import MultiValueDict
 from rest_framework.request import Request
 
-from tenancy.api.requests import child_pointer
+from accounts.api.serializers import NamedOrganization
+from tenancy.api.requests import check_encoding, child_pointer, validated
+from tenancy.api.serializers import NAME_MAX_INPUT
 from tenancy.exceptions import FieldError, MalformedJson, TenancyError, ValidationFailed
 from tenancy.wording import nearest, shorten
 
@@ -57,6 +59,14 @@ def read_given(
     return given
 
 
+def read_name(given: Given) -> str:
+    """Return the `organization_name`, or raise ValidationFailed; the form is for what is wrong."""
+    name = given.fields.get("organization_name")
+    if isinstance(name, str) and len(name) <= NAME_MAX_INPUT and "\0" not in name:
+        return name
+    return str(validated(NamedOrganization, given.fields)["organization_name"])
+
+
 def check_names(given: Given, *known: str) -> None:
     """Raise ValidationFailed if the request has a field of another name than these."""
     unknown = [name for name in given.names.values() if name not in known]
@@ -74,6 +84,8 @@ def check_names(given: Given, *known: str) -> None:
 
 
 def _pairs(request: Request, *, query: bool, body: bool) -> Iterator[tuple[str, Any]]:
+    if query:
+        check_encoding(request)
     sources = [request.query_params] * query + [_body(request)] * body
     for source in sources:
         if isinstance(source, MultiValueDict):

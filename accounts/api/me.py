@@ -6,7 +6,6 @@ from django.conf import settings
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema_members as schema
 from accounts.api.auth import represent_membership, represent_user
@@ -22,10 +21,11 @@ from accounts.profile import change_email, change_name, delete_account, get_acco
 from accounts.roles import SIGNED_IN
 from tenancy.api.pages import page_of_rows
 from tenancy.api.requests import check_parameters, json_body, validated
+from tenancy.api.viewsets import ApiViewSet
 
 
 @extend_schema(tags=["identity"])
-class MeViewSet(ViewSet):
+class MeViewSet(ApiViewSet):
     """Whoever is signed in."""
 
     required = dict.fromkeys(

@@ -5,7 +5,6 @@ from typing import Any
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema_members as schema
 from accounts.api.members import principal_of, represent_member
@@ -18,6 +17,7 @@ from tenancy.api.idempotent import idempotent
 from tenancy.api.organizations import represent_organization
 from tenancy.api.requests import actor_of, check_parameters, json_body, validated
 from tenancy.api.views import TenantViewSet
+from tenancy.api.viewsets import ApiViewSet
 from tenancy.catalog import get_tenant
 from tenancy.idempotency import Attempt
 from tenancy.lifecycle import restore_organization
@@ -28,7 +28,7 @@ SWITCH_HINT = (
 
 
 @extend_schema(tags=["organization"])
-class FoundingViewSet(ViewSet):
+class FoundingViewSet(ApiViewSet):
     """Organizations beside the one that the access token is for."""
 
     required = {"create": SIGNED_IN}
@@ -85,7 +85,7 @@ class BelongingViewSet(TenantViewSet):
 
 
 @extend_schema(tags=["organization"])
-class RestoreViewSet(ViewSet):
+class RestoreViewSet(ApiViewSet):
     """The one thing that can be done to a deleted organization."""
 
     required = {"restore": "organization.delete"}

@@ -3,7 +3,6 @@
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema_passwords as schema
 from accounts.api.serializers import TEXT_MAX_INPUT, SecretField, TextField
@@ -11,6 +10,7 @@ from accounts.authentication import get_signed_in
 from accounts.password_resets import change_password, forget_password, reset_password
 from accounts.roles import PUBLIC, SIGNED_IN
 from tenancy.api.requests import StrictSerializer, check_parameters, json_body, validated
+from tenancy.api.viewsets import ApiViewSet
 
 FORGOTTEN = "If there is an account with this e-mail address, a letter is on its way to it."
 
@@ -36,7 +36,7 @@ class ResetPassword(StrictSerializer):
 
 
 @extend_schema(tags=["identity"])
-class PasswordViewSet(ViewSet):
+class PasswordViewSet(ApiViewSet):
     """One's own password."""
 
     required = {"change": SIGNED_IN}
@@ -52,7 +52,7 @@ class PasswordViewSet(ViewSet):
 
 
 @extend_schema(tags=["identity"])
-class ForgottenPasswordViewSet(ViewSet):
+class ForgottenPasswordViewSet(ApiViewSet):
     """A password that is not known any more: public, and blind to credentials sent along."""
 
     authentication_classes = []

@@ -6,7 +6,6 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema_sessions as schema
 from accounts.authentication import (
@@ -22,6 +21,7 @@ from accounts.principals import Member, Principal
 from accounts.roles import PUBLIC, SIGNED_IN
 from accounts.sessions import end_own_session, end_sessions, open_sessions_of
 from tenancy.api.requests import check_parameters
+from tenancy.api.viewsets import ApiViewSet
 from tenancy.exceptions import NotFound
 
 
@@ -59,7 +59,7 @@ class EndedAuthentication(AccessTokenAuthentication):
 
 
 @extend_schema(tags=["identity"])
-class LogoutViewSet(ViewSet):
+class LogoutViewSet(ApiViewSet):
     """The end of a session; safe to repeat, so one that has ended is no error."""
 
     authentication_classes = [EndedAuthentication]
@@ -104,7 +104,7 @@ def _leaves_sessions_open(request: Request) -> bool:
 
 
 @extend_schema(tags=["identity"])
-class SessionViewSet(ViewSet):
+class SessionViewSet(ApiViewSet):
     """The sessions of whoever is signed in."""
 
     required = {"list": SIGNED_IN, "destroy": SIGNED_IN}

@@ -3,12 +3,12 @@
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts.api import schema_sessions as schema
 from accounts.roles import PUBLIC
 from accounts.signing import key_pairs
 from tenancy.api.requests import check_parameters
+from tenancy.api.viewsets import ApiViewSet
 from tenancy.exceptions import NotFound
 
 # A key is published before it signs if whoever rotates takes their time: see rotate_signing_key.
@@ -16,7 +16,7 @@ CACHE_SECONDS = 300
 
 
 @extend_schema(tags=["identity"])
-class SigningKeyViewSet(ViewSet):
+class SigningKeyViewSet(ApiViewSet):
     """The JSON Web Key Set, RFC 7517."""
 
     authentication_classes = []

@@ -6,7 +6,6 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from accounts import authenticators
 from accounts.api import schema_two_factor as schema
@@ -20,6 +19,7 @@ from accounts.roles import PUBLIC, SIGNED_IN
 from accounts.two_factor_login import log_in_with_code
 from accounts.two_factor_tokens import TOKEN_MAX_CHARACTERS
 from tenancy.api.requests import StrictSerializer, check_parameters, json_body, validated
+from tenancy.api.viewsets import ApiViewSet
 
 PATH = "/api/v1/auth/two-factor"
 
@@ -87,7 +87,7 @@ def represent_offer(offer: authenticators.Offer) -> dict[str, Any]:
 
 
 @extend_schema(tags=["identity"])
-class TwoFactorViewSet(ViewSet):
+class TwoFactorViewSet(ApiViewSet):
     """The second factor of whoever is signed in, also where an organization waits for it."""
 
     required = {
@@ -148,7 +148,7 @@ class TwoFactorViewSet(ViewSet):
 
 
 @extend_schema(tags=["identity"])
-class SecondFactorViewSet(ViewSet):
+class SecondFactorViewSet(ApiViewSet):
     """The second half of a sign-in: public, and blind to whatever credential is sent along."""
 
     authentication_classes = []

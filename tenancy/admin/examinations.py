@@ -106,15 +106,16 @@ def _ask(row: Cluster) -> _Known:
     known = _known.setdefault((row.pk, uri), _Known())
     is_old = seconds() - known.seen_at >= FRESH_SECONDS
     is_asked = known.thread is not None and known.thread.is_alive()
-    if is_old and not is_asked and _places.acquire(blocking=False):
+    places = _places
+    if is_old and not is_asked and places.acquire(blocking=False):
         known.thread = threading.Thread(
-            target=_examine, args=(known, uri), name="examination", daemon=True
+            target=_examine, args=(known, uri, places), name="examination", daemon=True
         )
         known.thread.start()
     return known
 
 
-def _examine(known: _Known, uri: str) -> None:
+def _examine(known: _Known, uri: str, places: threading.BoundedSemaphore) -> None:
     try:
         known.seen = examine_cluster(uri)
     except Exception as error:  # noqa: BLE001 -- its text may repeat the URI
@@ -122,7 +123,7 @@ def _examine(known: _Known, uri: str) -> None:
         known.seen = Examination(problems=(BROKEN,))
     finally:
         known.seen_at = seconds()
-        _places.release()
+        places.release()
 
 
 def _count_tenants(clusters: list[Cluster]) -> dict[int, dict[str, int]]:

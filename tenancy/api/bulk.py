@@ -4,29 +4,28 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import partial
 from operator import itemgetter
-from typing import IO, Any
+from typing import Any, NoReturn
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from tenancy.access import foresee
 from tenancy.api import schema_bulk as schema
 from tenancy.api.bulk_body import BulkOrder, ManyOrder, read_bulk, read_many
-from tenancy.api.json import JsonParser, check_coding
 from tenancy.api.once import find_record
-from tenancy.api.requests import check_parameters, json_body
+from tenancy.api.requests import actor_of, check_parameters, json_body, pointing_into
 from tenancy.api.views import DataViewSet
 from tenancy.exceptions import (
+    BulkAborted,
     IdempotencyInProgress,
     IdempotencyKeyReused,
     OutcomeUnknown,
-    PayloadTooLarge,
     TenancyError,
 )
 from tenancy.incarnations import SameCollection
-from tenancy.mongo import extended_json
 from tenancy.mongo.bulk import BULK_MAX_OPERATIONS
-from tenancy.mongo.bulk_plan import Outcome, located
+from tenancy.mongo.bulk_plan import Inserts, Outcome, located
 from tenancy.mongo.document_rules import format_id
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.many import Affected, Preview
@@ -43,31 +42,12 @@ PARTLY = "Some of the operations were done, the others perhaps not."
 REPEAT = "Repeat the request with the same Idempotency-Key: it goes on from where it stopped."
 
 
-class BulkParser(JsonParser):
-    """The same as for one document, for larger bodies."""
-
-    def parse(
-        self,
-        stream: IO[Any],
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Return plain Python. Raises MalformedJson, InvalidDocument or PayloadTooLarge."""
-        check_coding(media_type or "", (parser_context or {}).get("request"))
-        raw = stream.read(BULK_BODY_MAX_BYTES + 1)
-        if len(raw) > BULK_BODY_MAX_BYTES:
-            raise PayloadTooLarge(
-                f"The body is larger than {BULK_BODY_MAX_BYTES:,} bytes.",
-                hint="Send the operations in several requests, or use the import.",
-            )
-        return extended_json.loads(raw)
-
-
 @extend_schema(tags=["documents"])
 class BulkViewSet(DataViewSet):
     """Bulk operations, update-many, delete-many."""
 
-    parser_classes = [BulkParser]
+    body_max_bytes = BULK_BODY_MAX_BYTES
+    body_hint = "Send the operations in several requests, or use the import."
     required = {
         "bulk": "documents.write",
         "update_many": "documents.write",
@@ -82,13 +62,7 @@ class BulkViewSet(DataViewSet):
         if not order.is_atomic:
             work = partial(self._work, collection, order)
             return self.write_in_steps(collection, work, creates=order.creates)
-        numbered = list(enumerate(order.changes))
-        return self.write(
-            collection,
-            lambda documents: documents.bulk_atomically(numbered),
-            lambda outcomes: _answer(self._items(order, outcomes)),
-            creates=order.creates,
-        )
+        return self._all_or_nothing(collection, order)
 
     @extend_schema(**schema.UPDATE_MANY)
     def update_many(self, request: Request, collection: str) -> Response:
@@ -104,6 +78,21 @@ class BulkViewSet(DataViewSet):
         order = read_many(json_body(request), patches=False)
         return self._change_many(collection, order)
 
+    def _all_or_nothing(self, collection: str, order: BulkOrder) -> Response:
+        """Do all in one transaction; what is going to fail does not make a collection first."""
+        numbered = list(enumerate(order.changes))
+        try:
+            by = actor_of(self.request)
+            foresee(self.tenant.id, collection, lambda new: new.foresee_atomic(numbered), by=by)
+        except BulkAborted as error:
+            return self.write_in_steps(collection, partial(_abort, error), creates=False)
+        return self.write(
+            collection,
+            lambda documents: documents.bulk_atomically(numbered),
+            lambda outcomes: _answer(self._items(order, outcomes)),
+            creates=order.creates,
+        )
+
     def _change_many(self, collection: str, order: ManyOrder) -> Response:
         if order.is_dry_run:
             find_record(self, self.tenant)  # nothing is kept, but a key has to be one
@@ -114,7 +103,8 @@ class BulkViewSet(DataViewSet):
         def change(documents: TenantCollection) -> Affected:
             if order.patch is None:
                 return documents.delete_many(order.query, max_affected=bound)
-            return documents.update_many(order.query, order.patch, max_affected=bound)
+            with pointing_into("/patch"):
+                return documents.update_many(order.query, order.patch, max_affected=bound)
 
         verb = "deleted" if order.patch is None else "changed"
         return self.write(
@@ -153,6 +143,10 @@ class BulkViewSet(DataViewSet):
             results = [*progress.state.get("results", ()), *self._items(order, outcomes)]
             progress.advance(documents, {"results": results, "of": incarnation})
 
+        inserts = order.changes
+        if isinstance(inserts, Inserts) and not progress.is_kept and not progress.state:
+            documents.insert_together(inserts, note)
+            return
         done = {each["index"] for each in progress.state.get("results", ())}
         todo = [each for each in enumerate(order.changes) if each[0] not in done]
         is_plain = not progress.is_kept and all(each.op == "insert" for _, each in todo)
@@ -160,16 +154,24 @@ class BulkViewSet(DataViewSet):
         documents.bulk(todo[:length], note, in_steps=progress.is_kept)
 
     def _items(self, order: BulkOrder, outcomes: Mapping[int, Outcome]) -> list[dict[str, Any]]:
-        return [self._item(order, number, outcome) for number, outcome in outcomes.items()]
+        """Return the results of operations, as the answer has them."""
+        return [
+            {
+                "index": number, "op": each.op, "status": STATUS[each.effect],
+                "id": format_id(each.document_id), "rev": each.revision,
+            }
+            if each.revision is not None
+            else self._item_without_document(order, number, each)
+            for number, each in outcomes.items()
+        ]  # fmt: skip
 
-    def _item(self, order: BulkOrder, number: int, outcome: Outcome) -> dict[str, Any]:
-        """Return the result of one operation, as the answer has it."""
+    def _item_without_document(
+        self, order: BulkOrder, number: int, outcome: Outcome
+    ) -> dict[str, Any]:
+        """Return the result of an operation that failed, or that left nothing."""
         item: dict[str, Any] = {"index": number, "op": outcome.op}
         if outcome.error is None:
-            item["status"], item["id"] = STATUS[outcome.effect], format_id(outcome.document_id)
-            if outcome.revision is not None:
-                item["rev"] = outcome.revision
-            return item
+            return item | {"status": STATUS[outcome.effect], "id": format_id(outcome.document_id)}
         handler, context = self.get_exception_handler(), self.get_exception_handler_context()
         problem = handler(outcome.error, context).data
         errors = [vars(each) for each in located(number, order.changes[number], outcome.error)]
@@ -178,6 +180,10 @@ class BulkViewSet(DataViewSet):
             item["id"] = format_id(outcome.document_id)
         kept = {name: problem[name] for name in problem if name not in _OF_ANSWERS}
         return item | {"problem": kept | {"errors": errors}}
+
+
+def _abort(error: BulkAborted, _: Progress) -> NoReturn:
+    raise error
 
 
 def _answer(items: Iterable[dict[str, Any]]) -> Response:

@@ -4,13 +4,15 @@ A body of a wrong shape is refused whole, with pointers. A document that is not 
 wrong with its operation.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from tenancy.exceptions import FieldError, InvalidId, InvalidInput, ValidationFailed
+from tenancy.api.requests import pointing_into
+from tenancy.exceptions import FieldError, InvalidId, ValidationFailed
 from tenancy.mongo.bulk import BULK_MAX_OPERATIONS
-from tenancy.mongo.bulk_input import make_change, make_insert, make_inserts, read_id
+from tenancy.mongo.bulk_input import make_change, read_id
+from tenancy.mongo.bulk_inserts import make_inserts
 from tenancy.mongo.bulk_plan import Change, Op
 from tenancy.mongo.document_rules import decode_patch
 from tenancy.mongo.filters import compile_filter
@@ -27,7 +29,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "patch": ("id*", "patch*", "if_rev"),
     "delete": ("id*", "if_rev"),
 }
-_PLAIN = {"op", "document"}
+_PLAIN = ("op", "document")
 _CREATING = ("insert", "upsert")
 
 
@@ -35,7 +37,7 @@ _CREATING = ("insert", "upsert")
 class BulkOrder:
     """What a bulk is to do, and which operations name their document."""
 
-    changes: list[Change]
+    changes: Sequence[Change]
     named: list[bool]
     is_atomic: bool
 
@@ -67,14 +69,12 @@ def read_bulk(body: Any, *, max_bytes: int) -> BulkOrder:
         message = f"It is a list of 1 to {BULK_MAX_OPERATIONS:,} operations."
         _refuse([FieldError("/operations", "invalid", message)])
     is_atomic = body.get("atomic", False)
-    if all(map(_is_plain, operations)):
-        documents = [each["document"] for each in operations]
+    documents = [each["document"] for each in operations if _is_plain(each)]
+    if len(documents) == len(operations):
         named = ["_id" in each for each in documents]
-        return BulkOrder(make_inserts(documents, max_bytes), named, is_atomic)
+        return BulkOrder(make_inserts(documents, None, max_bytes), named, is_atomic)
     _refuse_wrong(operations)
-    ids, changes = _read_ids(operations), []
-    for operation, document_id in zip(operations, ids, strict=True):
-        changes.append(_change(operation, document_id, max_bytes))
+    changes = _read_changes(operations, _read_ids(operations), max_bytes)
     return BulkOrder(changes, [_names(each) for each in operations], is_atomic)
 
 
@@ -90,9 +90,18 @@ def _refuse_wrong(operations: list[Any]) -> None:
     _refuse(errors[:SHOWN_ERRORS])
 
 
+def _read_changes(operations: list[dict[str, Any]], ids: list[Any], max_bytes: int) -> list[Change]:
+    """Return what operations do; the inserts among them are made together."""
+    new = [number for number, each in enumerate(operations) if each["op"] == "insert"]
+    documents = [operations[number]["document"] for number in new]
+    inserts = iter(make_inserts(documents, [ids[number] for number in new], max_bytes))
+    return [
+        next(inserts) if operation["op"] == "insert" else _change(operation, ids[number], max_bytes)
+        for number, operation in enumerate(operations)
+    ]
+
+
 def _change(operation: dict[str, Any], document_id: Any, max_bytes: int) -> Change:
-    if operation["op"] == "insert" and document_id is None:
-        return make_insert(operation["document"], max_bytes)
     content = operation.get("patch" if operation["op"] == "patch" else "document")
     op, if_rev = cast(Op, operation["op"]), operation.get("if_rev")
     return make_change(op, document_id, content, if_rev=if_rev, max_bytes=max_bytes)
@@ -118,10 +127,10 @@ def _read_ids(operations: list[dict[str, Any]]) -> list[Any]:
 def _is_plain(operation: Any) -> bool:
     """Return whether it is an insert of nothing but a document: most are, and they are many."""
     return (
-        isinstance(operation, dict)
-        and operation.keys() == _PLAIN
-        and operation["op"] == "insert"
-        and isinstance(operation["document"], dict)
+        type(operation) is dict
+        and len(operation) == len(_PLAIN)
+        and operation.get("op") == "insert"
+        and type(operation.get("document")) is dict
     )
 
 
@@ -173,13 +182,8 @@ def read_many(body: Any, *, patches: bool) -> ManyOrder:
 def _read_patch(raw: dict[str, Any]) -> dict[str, Any]:
     if "_id" in raw:
         _refuse([FieldError("/patch/_id", "id_mismatch", "An _id never changes.")])
-    try:
+    with pointing_into("/patch"):
         return decode_patch(raw)
-    except InvalidInput as error:
-        placed = [
-            FieldError(f"/patch{each.pointer}", each.code, each.message) for each in error.errors
-        ]
-        raise type(error)(error.detail, errors=placed, hint=error.hint) from error
 
 
 # --- shapes

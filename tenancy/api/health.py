@@ -12,11 +12,12 @@ from drf_spectacular.utils import extend_schema
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from tenancy import catalog
 from tenancy.api import schema
 from tenancy.api.metrics import registry
+from tenancy.api.viewsets import ApiViewSet
+from tenancy.board import BOARD
 from tenancy.exceptions import NotFound, TenancyError
 from tenancy.mongo.clients import ping
 
@@ -24,7 +25,7 @@ logger = logging.getLogger("tenantry.health")
 
 
 @extend_schema(tags=["health"])
-class HealthViewSet(ViewSet):
+class HealthViewSet(ApiViewSet):
     """For those who watch over the process."""
 
     authentication_classes = []
@@ -37,11 +38,14 @@ class HealthViewSet(ViewSet):
 
     @extend_schema(**schema.READYZ)
     def readyz(self, request: Request) -> Response:
-        """Answer 200 when catalog and default cluster can be reached, else 503 with what cannot."""
+        """Answer 200 when catalog and default cluster can be reached, else 503 with what cannot.
+
+        While it stops, 503 as well: nobody should be sent here any more.
+        """
         checks = _checks()
-        ready = all(checks.values())
+        ready = all(checks.values()) and not BOARD.is_stopping
         body = {
-            "status": "ready" if ready else "not_ready",
+            "status": "stopping" if BOARD.is_stopping else "ready" if ready else "not_ready",
             "checks": {name: "ok" if good else "unreachable" for name, good in checks.items()},
             **_notes(),
         }

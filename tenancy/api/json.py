@@ -31,7 +31,8 @@ class Negotiation(DefaultContentNegotiation):
     ) -> Any:
         """Return a renderer and its media type. Raises NotAcceptable."""
         first = renderers[0]
-        accepted = request.META.get("HTTP_ACCEPT", "*/*")
+        # A header that names nothing is one that was not sent: RFC 9110, section 12.5.1.
+        accepted = request.META.get("HTTP_ACCEPT", "").strip(" \t,") or "*/*"
         if format_suffix is None and accepted in ("*/*", first.media_type):
             return first, first.media_type
         return super().select_renderer(request, renderers, format_suffix)
@@ -54,11 +55,11 @@ class JsonParser(BaseParser):
         InvalidDocument.
         """
         context = parser_context or {}
-        check_coding(media_type or "", context.get("request"))
+        _check_coding(media_type or "", context.get("request"))
         return extended_json.loads(_read(stream, context))
 
 
-def check_coding(media_type: str, request: Request | None) -> None:
+def _check_coding(media_type: str, request: Request | None) -> None:
     """Raise UnsupportedMediaType for JSON that is compressed, or in another encoding."""
     charset = _CHARSET.search(media_type)
     if charset and charset[1].lower() not in {"utf-8", "utf8"}:
@@ -76,7 +77,8 @@ def _read(stream: IO[Any], context: Mapping[str, Any]) -> bytes:
     is_larger = declared.isdecimal() and int(declared[:20]) > most
     raw = b"" if is_larger else stream.read(most + 1)
     if is_larger or len(raw) > most:
-        raise PayloadTooLarge(f"The body is larger than {most:,} bytes.")
+        hint = getattr(view, "body_hint", "")
+        raise PayloadTooLarge(f"The body is larger than {most:,} bytes.", hint=hint)
     return bytes(raw)
 
 

@@ -9,11 +9,13 @@ from urllib.parse import urlencode
 import orjson
 from rest_framework.request import Request
 
-from tenancy.api.requests import check_parameters, int_parameter
+from tenancy.api.hints import hint_for_selection
+from tenancy.api.requests import check_encoding, check_parameters, int_parameter
 from tenancy.api.views import DataViewSet
 from tenancy.exceptions import (
     CursorInvalid,
     FieldError,
+    InvalidInput,
     InvalidParameter,
     SortNeedsIndex,
     UnknownParameter,
@@ -67,8 +69,29 @@ class Ask:
 # --- what is asked for
 
 
+# Programs ask the same again and again: what their parameters mean is found out once.
+ASKS_KEPT = 1_024
+ASK_KEPT_MAX_CHARACTERS = 512
+_asks: dict[str, Ask] = {}
+
+
 def ask_of_parameters(request: Request) -> Ask:
-    """Return the page that query parameters ask for. Raises InvalidInput of many kinds."""
+    """Return the page that query parameters ask for: not to be changed, others get it, too.
+
+    Raises InvalidInput of many kinds.
+    """
+    text = request.META.get("QUERY_STRING", "")
+    ask = _asks.get(text)
+    if ask is None:
+        ask = _read_ask(request)
+        if len(text) <= ASK_KEPT_MAX_CHARACTERS:
+            if len(_asks) >= ASKS_KEPT:
+                _asks.clear()
+            _asks[text] = ask
+    return ask
+
+
+def _read_ask(request: Request) -> Ask:
     query = filter_of_parameters(request, PARAMETERS)
     given = request.query_params
     return Ask(
@@ -90,14 +113,32 @@ def filter_of_parameters(request: Request, known: tuple[str, ...]) -> dict[str, 
 
     Raises UnknownParameter, InvalidParameter, and what a filter is refused with.
     """
+    check_encoding(request)
     pairs, given = _pairs(request), request.query_params
     raw = filter_of(pairs, known)
     if len(pairs) != len(given) or "types" in given:  # none is unknown: once each
         check_parameters(request, *given)
     parts = [compile_filter(raw)] if raw is not None else []
     if "filter" in given:
-        parts.append(compile_filter(loads(given["filter"].encode()), "/filter"))
+        parts.append(compile_filter(_loaded(given["filter"]), "/filter"))
     return parts[0] if len(parts) == 1 else {"$and": parts} if parts else {}
+
+
+def _loaded(text: str) -> Any:
+    """Return the JSON of the parameter `filter`. Raises MalformedJson, or InvalidDocument."""
+    try:
+        return loads(text.encode())
+    except InvalidInput as error:
+        found = error.errors or [FieldError("", error.code, error.detail)]
+        errors = [
+            FieldError(f"/filter{each.pointer}", each.code, _of_filter(each.message))
+            for each in found
+        ]
+        raise type(error)(_of_filter(error.detail), errors=errors) from error
+
+
+def _of_filter(message: str) -> str:
+    return message.replace("The body", "“filter”")
 
 
 def refuse_parameters_of_lists(request: Request, known: tuple[str, ...]) -> None:
@@ -187,7 +228,7 @@ def sort_in(given: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 
 def page_for(view: DataViewSet, collection: str, ask: Ask) -> dict[str, Any]:
-    """Return `{data, page, count?}`. Raises CursorInvalid, SortNeedsIndex and more."""
+    """Return `{data, page, hint?, count?}`. Raises CursorInvalid, SortNeedsIndex and more."""
     scope = ask.scope(f"{view.tenant.id}/{collection}/documents")
     page = _read(view, collection, ask, ask.read_position(scope))
     following = make_position_cursor(scope, page.position) if page.position else None
@@ -195,6 +236,8 @@ def page_for(view: DataViewSet, collection: str, ask: Ask) -> dict[str, Any]:
         "data": page.documents,
         "page": {"next": following, "limit": ask.limit},
     }
+    is_empty = not page.documents and ask.cursor is None
+    body |= hint_for_selection(view, collection, ask.wanted, is_empty=is_empty)
     return body | ({"count": vars(page.count)} if page.count else {})
 
 

@@ -1,12 +1,17 @@
-"""What a Prometheus server may know: read from the catalog, so true of all processes."""
+"""What a Prometheus server may know: read from the catalog, so true of all processes.
+
+Only what the caches do is of one process, and says of which.
+"""
 
 from collections.abc import Iterator
 
 from django.conf import settings
 from django.db.models import Count
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from tenancy.api.cache_metrics import CacheCollector
+from tenancy.board import BOARD
 from tenancy.models import Operation, OperationStatus, Organization, OrganizationStatus
 
 
@@ -52,8 +57,30 @@ def _operations() -> Metric:
     return family
 
 
+class RequestCollector(Collector):
+    """Requests in the processes of this server, as the board has them."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what is in work, waits or runs beside, and how many were sent away."""
+        totals = BOARD.totals()
+        shed, lanes = totals.pop("shed"), totals.pop("lanes")
+        connections, processes = totals.pop("connections"), totals.pop("processes")
+        family = GaugeMetricFamily("tenantry_requests", "Requests by state.", labels=["state"])
+        for state, count in totals.items():
+            family.add_metric([state], count)
+        yield family
+        yield CounterMetricFamily("tenantry_requests_shed", "Sent away for want of room.", shed)
+        yield GaugeMetricFamily(
+            "tenantry_lanes", "Quick requests that are worked on at once.", lanes
+        )
+        yield GaugeMetricFamily("tenantry_connections", "Open connections of clients.", connections)
+        yield GaugeMetricFamily("tenantry_processes", "Processes that take requests.", processes)
+
+
 def registry(checks: dict[str, bool]) -> CollectorRegistry:
     """Return a registry for one scrape."""
     made = CollectorRegistry(auto_describe=False)
     made.register(CatalogCollector(checks))
+    made.register(CacheCollector())
+    made.register(RequestCollector())
     return made

@@ -6,6 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from tenancy.api import schema_queries as schema
+from tenancy.api.hints import hint_for, hint_for_selection, hint_for_stages
 from tenancy.api.json import QUERY_BODY_MAX_BYTES
 from tenancy.api.lists import (
     ask_of_body,
@@ -20,6 +21,7 @@ from tenancy.api.lists import (
 from tenancy.api.requests import check_parameters, json_body
 from tenancy.api.views import DataViewSet
 from tenancy.mongo.field_paths import flaw_of_path
+from tenancy.mongo.named_fields import searched_fields
 from tenancy.mongo.pipelines import compile_pipeline
 
 
@@ -47,7 +49,9 @@ class QueryViewSet(DataViewSet):
         """Return how many documents a filter finds."""
         check_parameters(request)
         query = filter_in(checked_body(json_body(request), ("filter",)))
-        return Response({"count": self.read(collection, lambda each: each.count(query))})
+        found = self.read(collection, lambda each: each.count(query))
+        hint = hint_for(self, collection, searched=searched_fields(query), is_empty=not found)
+        return Response({"count": found} | hint)
 
     @extend_schema(**schema.DISTINCT)
     def distinct(self, request: Request, collection: str) -> Response:
@@ -60,7 +64,9 @@ class QueryViewSet(DataViewSet):
         if flaw := flaw_of_path(field):
             raise wrong("/field", flaw)
         values = self.read(collection, lambda each: each.distinct(field, query))
-        return Response({"values": values})
+        searched = searched_fields(query)
+        hint = hint_for(self, collection, searched=searched, used=[field], is_empty=not values)
+        return Response({"values": values} | hint)
 
     @extend_schema(**schema.AGGREGATE)
     def aggregate(self, request: Request, collection: str) -> Response:
@@ -72,7 +78,9 @@ class QueryViewSet(DataViewSet):
         # Not the plan's: before it was the organization's, its documents may have been larger.
         most = settings.TENANCY_MAX_DOCUMENT_BYTES
         stages = compile_pipeline(given["pipeline"], "/pipeline", document_bytes=most)
-        return Response({"data": self.read(collection, lambda each: each.aggregated(stages))})
+        made = self.read(collection, lambda each: each.aggregated(stages))
+        hint = hint_for_stages(self, collection, stages, is_empty=not made)
+        return Response({"data": made} | hint)
 
     @extend_schema(**schema.EXPLAIN)
     def explain(self, request: Request, collection: str) -> Response:
@@ -83,6 +91,6 @@ class QueryViewSet(DataViewSet):
         indexes = indexes_for(self, collection, wanted)
         found = self.read(collection, lambda each: each.explain(wanted, indexes=indexes))
         keys = found.suggested_index
-        return Response(
-            {**vars(found), "suggested_index": None if keys is None else {"keys": keys}}
-        )
+        hint = hint_for_selection(self, collection, wanted, is_empty=True)
+        suggested = None if keys is None else {"keys": keys}
+        return Response({**vars(found), "suggested_index": suggested} | hint)

@@ -1,8 +1,10 @@
 """What every view asks of a request: strict parameters, strict bodies, conditions, the actor."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
@@ -12,6 +14,7 @@ from tenancy.exceptions import (
     FieldError,
     InvalidParameter,
     MalformedJson,
+    TenancyError,
     UnknownParameter,
     ValidationFailed,
 )
@@ -20,6 +23,8 @@ from tenancy.wording import nearest, shorten
 
 TYPES = ("lossless", "plain")
 _ETAG = re.compile(r'(W/)?"([^"]*)"')
+# A list of them; places in it may be empty: RFC 9110, section 5.6.1.2. A comma may be in an ETag.
+_ETAGS = re.compile(r'[ \t,]*(?:W/)?"[^"]*"(?:[ \t]*,[ \t,]*(?:W/)?"[^"]*")*[ \t,]*')
 ONE_CONDITION = "Send If-Match or If-None-Match, not both."
 _REVISION = re.compile(r"r([0-9]{1,18})")
 
@@ -46,7 +51,11 @@ def check_collection(request: Request, name: str) -> None:
 
 
 def check_parameters(request: Request, *known: str) -> Mapping[str, str]:
-    """Return the query parameters. Raises UnknownParameter, or InvalidParameter if repeated."""
+    """Return the query parameters.
+
+    Raises UnknownParameter, or InvalidParameter if one is repeated, or they are not UTF-8.
+    """
+    check_encoding(request)
     for name, values in request.query_params.lists():
         if name not in known:
             message = f"There is no parameter “{shorten(name)}” here.{nearest(name, known)}"
@@ -56,6 +65,17 @@ def check_parameters(request: Request, *known: str) -> Mapping[str, str]:
         if name == "types":
             _check_types(values[0])
     return request.query_params
+
+
+def check_encoding(request: Request) -> None:
+    """Refuse a query that is not UTF-8: Django would put U+FFFD in. Raises InvalidParameter."""
+    text = request.META.get("QUERY_STRING", "")
+    if "%" not in text and text.isascii():
+        return
+    try:
+        unquote_to_bytes(text.encode("latin-1")).decode()
+    except UnicodeError as error:
+        raise InvalidParameter("The query is not in UTF-8.") from error
 
 
 def _check_types(value: str) -> None:
@@ -104,7 +124,7 @@ def json_body(request: Request) -> Any:
 
 def if_match(request: Request) -> IfMatch | None:
     """Return the `If-Match` condition, or None. Raises InvalidParameter if it is no ETag list."""
-    header = request.headers.get("If-Match")
+    header = request.META.get("HTTP_IF_MATCH")
     if header is None:
         return None
     if header.strip() == "*":
@@ -118,7 +138,7 @@ def condition_of_change(request: Request) -> IfMatch | None:
 
     Raises InvalidParameter, also for both of them.
     """
-    condition, header = if_match(request), request.headers.get("If-None-Match")
+    condition, header = if_match(request), request.META.get("HTTP_IF_NONE_MATCH")
     if header is None:
         return condition
     if condition is not None:
@@ -131,7 +151,7 @@ def condition_of_change(request: Request) -> IfMatch | None:
 
 def creates_only(request: Request) -> bool:
     """Return whether `If-None-Match: *` asks for a new document. Raises for any other value."""
-    header = request.headers.get("If-None-Match")
+    header = request.META.get("HTTP_IF_NONE_MATCH")
     if header is not None and header.strip() != "*":
         raise InvalidParameter("If-None-Match of a PUT can only be “*”.")
     return header is not None
@@ -139,19 +159,29 @@ def creates_only(request: Request) -> bool:
 
 def has_current(request: Request, revision: int) -> bool:
     """Return whether `If-None-Match` of a read names the revision the caller would get."""
-    header = request.headers.get("If-None-Match")
+    header = request.META.get("HTTP_IF_NONE_MATCH")
     if header is None:
         return False
     return header.strip() == "*" or revision in _revisions(header, "If-None-Match", weak=True)
 
 
 def _revisions(header: str, name: str, *, weak: bool) -> list[int]:
-    items = [item.strip() for item in header.split(",")]
-    matches = [_ETAG.fullmatch(item) for item in items]
-    if not all(matches):
+    if not _ETAGS.fullmatch(header):
         raise InvalidParameter(f'{name} is “*” or a list of ETags such as "r3".')
-    usable = [match[2] for match in matches if match and (weak or not match[1])]
+    usable = [tag for is_weak, tag in _ETAG.findall(header) if weak or not is_weak]
     return [int(found[1]) for tag in usable if (found := _REVISION.fullmatch(tag))]
+
+
+@contextmanager
+def pointing_into(place: str) -> Iterator[None]:
+    """Have what is wrong with a part of the body pointed at in the body, where the part is."""
+    try:
+        yield
+    except TenancyError as error:
+        error.errors = tuple(
+            FieldError(f"{place}{each.pointer}", each.code, each.message) for each in error.errors
+        )
+        raise
 
 
 class StrictSerializer(serializers.Serializer[Any]):

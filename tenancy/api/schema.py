@@ -76,6 +76,7 @@ _PROBLEM_TITLES = {
     401: "No valid credential.",
     403: "Not allowed, or the organization is suspended.",
     404: "It does not exist, or not for this credential.",
+    406: "The header `Accept` takes nothing of what there is.",
     409: "It exists already, or another operation is running.",
     410: "The organization was deleted.",
     412: "The document is at another revision; `current` says which.",
@@ -87,6 +88,7 @@ _PROBLEM_TITLES = {
     504: "The read took too long.",
 }
 
+NOT_ACCEPTABLE = 406  # every route looks at `Accept`
 # Whoever has a credential has a plan, which may limit how often; what is counted or looked up may
 # be out of reach; and a body may be too large.
 _IMPLIED = {401: (429, 503), 415: (413,), 429: (503,)}
@@ -102,7 +104,7 @@ def answers(*problems: int, **good: dict[str, Any] | None) -> dict[Any, Any]:
         else:
             responses[(status, "application/json")] = body
     implied = (status for problem in problems for status in _IMPLIED.get(problem, ()))
-    for status in dict.fromkeys((*problems, *implied)):
+    for status in sorted({*problems, *implied, NOT_ACCEPTABLE}):
         responses[(status, "application/problem+json")] = OpenApiResponse(
             ref("Problem"), description=_PROBLEM_TITLES[status]
         )
@@ -158,6 +160,7 @@ _STATUS: dict[str, Any] = {
         "status": {"type": "string"},
         "checks": {"type": "object"},
         "limits": {"type": "string", "description": "`ok`, `memory`, `degraded` or `off`."},
+        "changes": {"type": "string", "description": "`ok`, `degraded` or `off`."},
     },
 }
 LIVEZ: dict[str, Any] = {

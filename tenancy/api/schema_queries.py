@@ -51,7 +51,12 @@ _COUNT: dict[str, Any] = {
         },
     },
 }
+_HINT: dict[str, Any] = {
+    "type": "string",
+    "description": "Where the query names a field that the collection's schema does not have.",
+}
 _CURSOR = {"type": ["string", "null"], "description": "The cursor to go on with; null at the end."}
+_FEWER = "As asked for. A page that would be more than 16 MiB has fewer, and a `next`."
 LISTED: dict[str, Any] = {
     "type": "object",
     "required": ["data", "page"],
@@ -60,9 +65,13 @@ LISTED: dict[str, Any] = {
         "page": {
             "type": "object",
             "required": ["next", "limit"],
-            "properties": {"next": _CURSOR, "limit": {"type": "integer"}},
+            "properties": {
+                "next": _CURSOR,
+                "limit": {"type": "integer", "description": _FEWER},
+            },
         },
         "count": _COUNT,
+        "hint": _HINT,
     },
 }
 _HOW_TO_COUNT = (
@@ -162,7 +171,7 @@ COUNT: dict[str, Any] = {
         s200={
             "type": "object",
             "required": ["count"],
-            "properties": {"count": {"type": "integer", "minimum": 0}},
+            "properties": {"count": {"type": "integer", "minimum": 0}, "hint": _HINT},
         },
     ),
     "examples": _pair({"filter": {"status": "open"}}, {"count": 12}),
@@ -183,7 +192,7 @@ DISTINCT: dict[str, Any] = {
         s200={
             "type": "object",
             "required": ["values"],
-            "properties": {"values": {"type": "array", "items": {}}},
+            "properties": {"values": {"type": "array", "items": {}}, "hint": _HINT},
         },
     ),
     "examples": _pair({"field": "status"}, {"values": ["closed", "open"]}),
@@ -202,7 +211,10 @@ AGGREGATE: dict[str, Any] = {
         s200={
             "type": "object",
             "required": ["data"],
-            "properties": {"data": {"type": "array", "items": {"type": "object"}}},
+            "properties": {
+                "data": {"type": "array", "items": {"type": "object"}},
+                "hint": _HINT,
+            },
         },
     ),
     "examples": _pair(
@@ -228,6 +240,7 @@ _EXPLANATION: dict[str, Any] = {
             "properties": {"keys": KEYS_ANSWERED},
             "description": "The body to POST to …/indexes, where an index would help.",
         },
+        "hint": _HINT,
     },
 }
 EXPLAIN: dict[str, Any] = {

@@ -63,7 +63,8 @@ EXPORT: dict[str, Any] = {
     "summary": "Export all documents of one moment, as NDJSON",
     "description": (
         "In `_id` order. An export that could not be finished has as its last line "
-        '`{"_export": {"error": {"code", "detail"}}}`, and packed with gzip it has no end.'
+        '`{"_export": {"error": {"code", "detail"}}}`, and packed with gzip it has no end. '
+        "It ends so, too, when the session, role or key of whoever began it ends."
     ),
     "parameters": [
         COLLECTION,
@@ -88,7 +89,11 @@ IMPORT: dict[str, Any] = {
     "summary": "Import documents from NDJSON",
     "description": (
         "With an `Idempotency-Key` a repeat of an import that was interrupted goes on behind what "
-        "was stored. What was stored before an error stays: `import` in the problem says how much."
+        "was stored. What was stored before an error stays: `import` in the problem says how much. "
+        "A body without a `Content-Length` is one gzip file, or its last line is "
+        '`{"_export": {"count": N}}`: else it may have been broken off, which is 400. '
+        "A session, role or key that ends in the middle ends the import, with 401 or 403; that an "
+        "access token gets too old does not."
     ),
     "parameters": [
         COLLECTION,

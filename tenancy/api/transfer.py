@@ -100,6 +100,7 @@ class TransferViewSet(DataViewSet):
             footer=_is_yes(request, "footer"),
             render=partial(dumps_lines, plain=wants_plain(request)),
         )  # fmt: skip
+        export.ask_first(self.allowed_later())
         if request.method == "HEAD":
             export.close()
         is_packed = _takes_gzip(request)
@@ -121,20 +122,19 @@ class TransferViewSet(DataViewSet):
             replace=choice_parameter(request, "mode", ("insert", "upsert")) == "upsert",
             skip=choice_parameter(request, "on_error", ("stop", "skip")) == "skip",
             dry_run=_is_yes(request, "dry_run"),
+            needs_footer=not (_is_sized(request) or _is_packed(request)),
         )
         lines_of_chunks = _find_reading(request)
         record = find_record(self, self.tenant, digest_of(request, None, but=("on_error",)))
         chunks = whole(chunks_of(_reader(request)), _length(request))
-        first = next(chunks, b"")  # a thread is held by whoever sends nothing, a slot is not
-        if not first and "Transfer-Encoding" in request.headers:
-            raise MalformedJson("No chunk of the body could be read.")
-        slot = SLOTS.take(self.tenant.id)
+        slot = SLOTS.take(self.tenant.id)  # so whoever sends nothing yet sits in nobody's seat
         try:
-            lines = lines_of_chunks(_noted(chain([first], chunks), slot))
+            check = _going_on(slot, self.allowed_later())
+            lines = lines_of_chunks(_begun(request, _checked(chunks, check)))
             if not manner.dry_run and collection not in self.tenant.collections:
                 declare_collection(self.tenant.id, collection, by=actor_of(request))
             target = Target(self.tenant.id, collection, actor_of(request))
-            report, is_repeat = import_lines(target, lines, manner, record, slot.moved)
+            report, is_repeat = import_lines(target, lines, manner, record, check)
         finally:
             slot.give_back()
         response = Response(report, status=207 if report["failed"] else 200)
@@ -159,22 +159,52 @@ def _find_reading(request: Request) -> Callable[[Iterator[bytes]], Iterator[Line
     kind = (request.content_type or "").partition(";")[0].strip().lower()
     if kind not in LINES_TYPES:
         raise UnsupportedMediaType(f"Send the lines with Content-Type: {NDJSON}.")
-    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in {*GZIP_NAMES, "identity"}:
+    if not _is_packed(request) and _coding(request) != "identity":
         raise UnsupportedMediaType("The Content-Encoding of an import is gzip or identity.")
 
     def read(chunks: Iterator[bytes]) -> Iterator[Line]:
-        plain = gunzipped(chunks) if encoding in GZIP_NAMES else chunks
+        one_part = not _is_sized(request)
+        plain = gunzipped(chunks, one_part=one_part) if _is_packed(request) else chunks
         return lines_of(at_most(plain, settings.TENANCY_IMPORT_MAX_BYTES))
 
     return read
 
 
-def _noted(chunks: Iterator[bytes], slot: Slot) -> Iterator[bytes]:
-    """Yield the chunks, and note that they came."""
-    for chunk in chunks:
+def _coding(request: Request) -> str:
+    return str(request.headers.get("Content-Encoding", "identity")).strip().lower()
+
+
+def _is_packed(request: Request) -> bool:
+    return _coding(request) in GZIP_NAMES
+
+
+def _is_sized(request: Request) -> bool:
+    return bool(request.META.get("CONTENT_LENGTH"))
+
+
+def _going_on(slot: Slot, check_allowed: Callable[[], None]) -> Callable[[], None]:
+    """Return what notes that an import gets on, and raises if it may not."""
+
+    def check() -> None:
         slot.moved()
+        check_allowed()
+
+    return check
+
+
+def _checked(chunks: Iterator[bytes], check: Callable[[], None]) -> Iterator[bytes]:
+    """Yield the chunks, each unless the import may not go on."""
+    for chunk in chunks:
+        check()
         yield chunk
+
+
+def _begun(request: Request, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Return the chunks once the first has come. Raises MalformedJson if the body has none."""
+    first = next(chunks, b"")
+    if not first and "Transfer-Encoding" in request.headers:
+        raise MalformedJson("No chunk of the body could be read.")
+    return chain([first], chunks)
 
 
 def _reader(request: Request) -> Read:
@@ -187,7 +217,11 @@ def _reader(request: Request) -> Read:
 
 
 def _length(request: Request) -> int:
-    """Return how long the body is said to be; 0 if not. Raises MalformedJson if chunked, too."""
+    """Return how long the body is said to be; 0 if not. Raises MalformedJson if chunked, too.
+
+    granian gives on no more than the Transfer-Encoding of the two. And of a chunked body that is
+    broken off it gives what came, as if that were all: `imports.Manner.needs_footer`.
+    """
     said = request.META.get("CONTENT_LENGTH") or ""
     if said and "Transfer-Encoding" in request.headers:
         raise MalformedJson("A body has a Content-Length or a Transfer-Encoding, never both.")

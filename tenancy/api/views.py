@@ -1,18 +1,18 @@
 """What the tenant's own views share."""
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, ClassVar, TypeVar
 
+from django.utils.functional import cached_property
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from tenancy.access import check_served, with_collection
 from tenancy.answers import Answer
 from tenancy.api.idempotent import Replay
 from tenancy.api.once import Once, confirmed, find_record
 from tenancy.api.requests import actor_of
+from tenancy.api.viewsets import ApiViewSet
 from tenancy.catalog import Tenant, get_tenant
 from tenancy.context import current_tenant
 from tenancy.lifecycle import declare_collection
@@ -22,10 +22,9 @@ from tenancy.schemas import Violations
 
 T = TypeVar("T")
 VIOLATIONS = "Schema-Violations"
-_methods: dict[tuple[Any, ...], list[str]] = {}
 
 
-class TenantViewSet(ViewSet):
+class TenantViewSet(ApiViewSet):
     """A view of the credential's own organization, refused while that is not being served.
 
     `required` names, for each action, the permission it needs; the undeclared is denied.
@@ -39,14 +38,6 @@ class TenantViewSet(ViewSet):
         if self.action not in {None, "metadata"}:
             check_served(self.tenant)
 
-    @property
-    def allowed_methods(self) -> list[str]:
-        """The methods of the route, found out once: DRF asks for them with every request."""
-        route = (type(self), *self.action_map)
-        if route not in _methods:
-            _methods[route] = super().allowed_methods
-        return _methods[route]
-
     @cached_property
     def tenant(self) -> Tenant:
         """The organization of the credential, at most one TTL old; looked up once a request."""
@@ -55,6 +46,19 @@ class TenantViewSet(ViewSet):
 
 class DataViewSet(TenantViewSet):
     """A view of the documents of one collection."""
+
+    def allowed_later(self) -> Callable[[], None]:
+        """Return what raises once whoever asks may not do this any more, for what takes long.
+
+        It may be kept when the view is gone. Where the caches are young it costs no query.
+        """
+        checks = [each.later(self.request, self) for each in self.get_permissions()]
+
+        def check() -> None:
+            for each in checks:
+                each()
+
+        return check
 
     @cached_property
     def noted(self) -> Violations:

@@ -31,6 +31,7 @@ from tenancy.lifecycle.index_rules import NAME_MAX_CHARACTERS
 from tenancy.lifecycle.pause import end_pause
 from tenancy.models import OPEN, Collection, Organization, OrganizationStatus
 from tenancy.mongo import fences, inventory, provisioning
+from tenancy.mongo.cluster_probe import find_identity
 from tenancy.mongo.indexes import IndexSpec, list_indexes
 from tenancy.mongo.strays import remove_if_empty
 from tenancy.names import RECORDS_COLLECTION
@@ -106,13 +107,21 @@ def _declare(finding: Finding, by: str) -> None:
 
 
 def _assert_home(finding: Finding, organization: Organization) -> None:
-    """Raise Conflict unless it lies where the organization lives."""
+    """Raise Conflict unless it lies where the organization lives, by this alias or another."""
     home = catalog.address_of(organization.placement)
     place = place_of_finding(finding)
-    if (room_kind(home.kind), home.uri, home.database, home.namespace) != (
-        place.kind, place.uri, place.database, place.namespace,
-    ):  # fmt: skip
+    is_home = (room_kind(home.kind), home.database, home.namespace) == (
+        place.kind, place.database, place.namespace,
+    )  # fmt: skip
+    if not is_home or not _is_one_deployment(home.uri, place.uri):
         raise Conflict("The organization has moved on.")
+
+
+def _is_one_deployment(uri: str, other: str) -> bool:
+    if uri == other:
+        return True
+    identity = find_identity(uri)
+    return identity is not None and identity == find_identity(other)
 
 
 def _make_collection(finding: Finding, by: str) -> None:

@@ -14,7 +14,7 @@
     ├── PlanLimitReached, PlacementUnsupported
     ├── Unavailable ─ TenantBusy ─ StalePlacement ─ Overslept
     │   │             └── TransactionConflict
-    │   └── ClusterUnavailable, ClusterFull, OutcomeUnknown, QueryTimeout
+    │   └── ClusterUnavailable, ClusterFull, OutcomeUnknown, QueryTimeout, Overloaded
     └── Defect ─ LeaseLost, Misconfigured ─ Undecryptable
         └── OperationFailed ─ PlacementDisturbed, OperationCancelled
 
@@ -54,6 +54,7 @@ from tenancy.exceptions.outages import (
     OperationCancelled,
     OperationFailed,
     OutcomeUnknown,
+    Overloaded,
     Overslept,
     PlacementDisturbed,
     QueryTimeout,
@@ -130,6 +131,7 @@ __all__ = [
     "OrganizationNotFound",
     "OrganizationSuspended",
     "OutcomeUnknown",
+    "Overloaded",
     "Overslept",
     "PayloadTooLarge",
     "PlacementDisturbed",

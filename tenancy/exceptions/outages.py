@@ -35,6 +35,13 @@ class ClusterUnavailable(Unavailable):
     default_detail = "The database cannot be reached. Nothing was written. Try again in a moment."
 
 
+class Overloaded(Unavailable):
+    """The process has as many requests as it can work on, and as many as may wait."""
+
+    code = "overloaded"
+    default_detail = "There is more to do than can be done now. Nothing was done. Try again."
+
+
 class ClusterFull(Unavailable):
     """There is no room for what would be made; an operator has to make some."""
 

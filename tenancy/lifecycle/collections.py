@@ -8,6 +8,7 @@ from django.db import transaction
 
 from tenancy import catalog
 from tenancy.access import at_placement, wait_until_served
+from tenancy.admission import InShare
 from tenancy.audit import record_event
 from tenancy.exceptions import (
     CollectionNotFound,
@@ -58,14 +59,15 @@ def declare_collection(organization_id: UUID, name: str, *, by: str) -> bool:
     tenant = wait_until_served(organization_id)
     if name in tenant.collections:
         return False
-    promise_room(organization_id, collections=1, indexes=1)
-    with transaction.atomic():
-        organization = lock_organization(organization_id, OrganizationStatus.ACTIVE)
-        created = _declare(organization, name)
-        if created:
-            record_event(organization, "collection.created", by=by, collection=name)
-    catalog.forget_tenant(organization_id)
-    _create_physical(organization_id, name)
+    with InShare(organization_id):
+        promise_room(organization_id, collections=1, indexes=1)
+        with transaction.atomic():
+            organization = lock_organization(organization_id, OrganizationStatus.ACTIVE)
+            created = _declare(organization, name)
+            if created:
+                record_event(organization, "collection.created", by=by, collection=name)
+        catalog.forget_tenant(organization_id)
+        _create_physical(organization_id, name)
     return created
 
 

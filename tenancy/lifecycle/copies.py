@@ -151,7 +151,9 @@ class CopyRun:
         user may have deleted it.
         """
         row = self.run.operation
-        carried, is_seen = self.copy.catch_late(row.state["switched_at_ms"], until=until)
+        carried, is_seen = self.copy.catch_late(
+            row.state["switched_at_ms"], until=until, find_repeated=self._bring_records
+        )
         for logical, document_id in self.copy.take_refused():
             record_event(
                 self.run.organization, "organization.late_write_set_aside", by=row.by,
@@ -159,6 +161,11 @@ class CopyRun:
             )  # fmt: skip
         self.beat(now=carried > 0)
         return is_seen
+
+    def _bring_records(self) -> set[bytes]:
+        """Carry records before documents: whoever repeats a late write finds that it was made."""
+        self.records.bring()
+        return self.records.repeated
 
     def build_indexes(self, *, expiring: bool = False) -> None:
         """Build the declared indexes at the target, while changes go on being applied.

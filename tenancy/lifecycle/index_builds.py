@@ -10,11 +10,12 @@ from concurrent.futures import Future, wait
 
 from django.db import connections
 
+from tenancy.admission import Places
 from tenancy.exceptions import TenantBusy
 
 PROCESS_MAX_BUILDS = 16
 
-_slots = threading.BoundedSemaphore(PROCESS_MAX_BUILDS)
+_slots = Places(PROCESS_MAX_BUILDS)
 
 
 class TooManyBuilds(TenantBusy):
@@ -23,23 +24,26 @@ class TooManyBuilds(TenantBusy):
     default_detail = "Too many indexes are being built. Try again when one of them is there."
 
 
-def run_aside(build: Callable[[], None], *, wait_seconds: float | None) -> bool:
+def run_aside(build: Callable[[], None], *, owner: str, wait_seconds: float | None) -> bool:
     """Run it in a thread of its own. Return whether it is done after so long; it goes on if not.
 
-    Without `wait_seconds` that is waited for. Raises what it raises meanwhile, and TooManyBuilds.
+    Without `wait_seconds` that is waited for. Raises what it raises meanwhile, and TooManyBuilds:
+    one owner has three quarters of the builds of a process at most.
     """
-    if not _slots.acquire(blocking=False):
+    if not _slots.take(owner):
         raise TooManyBuilds
     done: Future[None] = Future()
     # A daemon: whoever stops the process does not wait for it. MongoDB goes on by itself.
-    threading.Thread(target=_run, args=(build, done), name="index-build", daemon=True).start()
+    threading.Thread(
+        target=_run, args=(build, owner, done), name="index-build", daemon=True
+    ).start()
     if wait([done], wait_seconds).not_done:
         return False
     done.result()
     return True
 
 
-def _run(build: Callable[[], None], done: Future[None]) -> None:
+def _run(build: Callable[[], None], owner: str, done: Future[None]) -> None:
     failure: Exception | None = None
     try:
         build()
@@ -47,7 +51,7 @@ def _run(build: Callable[[], None], done: Future[None]) -> None:
         failure = error
     finally:
         connections.close_all()
-        _slots.release()
+        _slots.give_back(owner)
     if failure is None:
         done.set_result(None)
     else:

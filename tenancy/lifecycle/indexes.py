@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from tenancy import catalog
 from tenancy.access import at_placement, wait_until_served
+from tenancy.admission import InShare
 from tenancy.audit import record_event
 from tenancy.exceptions import (
     AlreadyExists,
@@ -73,6 +74,13 @@ def begin_index(
     """
     spec = checked_spec(spec)
     wait_until_served(organization_id)
+    with InShare(organization_id):  # else those who wait for builds would take every seat
+        return _begin_build(organization_id, collection, spec, by=by, wait_seconds=wait_seconds)
+
+
+def _begin_build(
+    organization_id: UUID, collection: str, spec: IndexSpec, *, by: str, wait_seconds: float | None
+) -> Declared:
     if not _rows(organization_id, collection).filter(name=spec.name).exists():
         promise_room(organization_id, collections=0, indexes=1)
     with transaction.atomic():
@@ -81,7 +89,7 @@ def begin_index(
         created = _declare(organization, collection, spec, by=by)
     build = partial(_build_declared, organization_id, collection, spec)
     try:
-        is_done = run_aside(build, wait_seconds=wait_seconds)
+        is_done = run_aside(build, owner=str(organization_id), wait_seconds=wait_seconds)
     except (Conflict, InvalidInput, TooManyBuilds):
         if created:
             _rows(organization_id, collection).filter(name=spec.name).delete()
@@ -109,6 +117,11 @@ def remove_index(organization_id: UUID, collection: str, name: str, *, by: str) 
     MongoDB first: who is killed in between leaves a row, and no index that nobody knows of.
     """
     wait_until_served(organization_id)
+    with InShare(organization_id):
+        _remove_index(organization_id, collection, name, by=by)
+
+
+def _remove_index(organization_id: UUID, collection: str, name: str, *, by: str) -> None:
     with transaction.atomic():
         _lock_idle(organization_id)
         if not _rows(organization_id, collection).filter(name=name).exists():

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from tenancy import catalog
+from tenancy import catalog, invalidation
 from tenancy.audit import EXACT_FLOAT_MAX, record_event
+from tenancy.caching import AgedCache
 from tenancy.exceptions import FieldError, ValidationFailed
 from tenancy.lifecycle.renaming import rename_organization
 from tenancy.lifecycle.signals import organization_policy_changed
@@ -24,6 +26,7 @@ from tenancy.mongo.merge_patch import apply_merge_patch
 
 SETTINGS_MAX_BYTES = 16_384
 SETTINGS_MAX_DEPTH = 32
+CACHE_MAX_SETTINGS = 2_000
 # Numbers are kept within this: PostgreSQL writes greater ones out, and no answer could hold them.
 NUMBER_LIMIT = 2**63
 
@@ -63,12 +66,33 @@ def change_organization(
         with transaction.atomic():
             change(lock_organization(organization_id, OrganizationStatus.ACTIVE))
     catalog.forget_tenant(organization_id)
+    forget_settings(organization_id)
+
+
+def _read_settings(organization_id: UUID) -> dict[str, Any]:
+    invalidation.listen()
+    rows = Organization.objects.filter(pk=organization_id)
+    return dict(_readable(rows.values_list("settings", flat=True).first() or {}))
+
+
+# Apart from the tenants: most requests do not ask, and they may be large.
+_settings: AgedCache[UUID, dict[str, Any]] = AgedCache(
+    _read_settings, max_entries=CACHE_MAX_SETTINGS, name="settings"
+)
 
 
 def settings_of(organization_id: UUID) -> dict[str, Any]:
-    """Return an organization's settings: one query, for they are too large to be kept along."""
-    rows = Organization.objects.filter(pk=organization_id)
-    return dict(_readable(rows.values_list("settings", flat=True).first() or {}))
+    """Return an organization's settings, at most `TENANCY_CATALOG_TTL` old; not to be changed."""
+    return _settings.find(organization_id, settings.TENANCY_CATALOG_TTL) or {}
+
+
+def forget_settings(organization_id: UUID | None = None) -> None:
+    """Have settings read again, one organization's or all: here now, with Redis soon everywhere."""
+    which = {} if organization_id is None else {"organization_id": organization_id}
+    _changed.make_known(**which)
+
+
+_changed = invalidation.Change("settings", _settings.drop, ids={"organization_id"})
 
 
 def _apply(organization: Organization, preferences: Preferences, *, by: str) -> None:

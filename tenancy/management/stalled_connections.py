@@ -2,8 +2,8 @@
 
 A thread that reads a body, or sends an answer, waits for the client as long as the connection
 lasts; the server below bounds only how long the head of a request may take. So every worker looks
-at its own connections now and then. Works on Linux, which tells when something last moved; it
-stops nobody who sends, or takes, a byte now and then: see "A proxy in front" in the README.
+at its own connections now and then: also at whose body comes byte by byte. Works on Linux, which
+tells when something last moved, and how much.
 """
 
 import array
@@ -15,17 +15,27 @@ import termios
 from collections.abc import Iterator
 from contextlib import suppress
 from threading import Event, Thread
+from typing import NamedTuple
+
+from tenancy.clock import seconds
+from tenancy.connection_balance import BALANCE
 
 # What was to be sent has not been taken for so long.
 UNTAKEN_SECONDS = 20.0
 # Nothing came and nothing was to be sent: longer than anything that a request waits for, and than
 # the server keeps a connection without any request (30 seconds).
 SILENT_SECONDS = 60.0
+# A request that has been on its way for so long, in so many pieces and at fewer bytes a second, is
+# one that is meant to take forever.
+SLOW_SECONDS = 30.0
+PIECES_MIN = 3
+BYTES_A_SECOND_MIN = 500
 LOOK_SECONDS = 5.0
 FOLDER = "/proc/self/fd"
-# struct tcp_info of linux/tcp.h: 8 bytes, then 32 bits each, of which the 10th says how many
-# milliseconds ago data was sent last, and the 12th when some came.
-TCP_INFO = struct.Struct("=8x 36x I 4x I")
+# struct tcp_info of linux/tcp.h: 8 bytes, then 24 numbers of 32 bits, of which the 10th says how
+# many milliseconds ago data was sent last, and the 12th when some came; then numbers of 64 bits, of
+# which the 4th says how many bytes have come.
+TCP_INFO = struct.Struct("=8x 36x I 4x I 48x 24x Q")
 
 
 def watch(port: int) -> None:
@@ -35,26 +45,75 @@ def watch(port: int) -> None:
 
 
 def _look_again_and_again(port: int) -> None:
-    never = Event()
+    never, slow = Event(), SlowSenders()
     while not never.wait(LOOK_SECONDS):
         with suppress(OSError):  # as when so many files are open that there is none left to look by
-            end_stalled(port)
+            BALANCE.look(end_stalled(port, slow).open)
+
+
+class Seen(NamedTuple):
+    """How many connections there were, and how many of them were ended."""
+
+    open: int
+    ended: int
+
+
+class SlowSenders:
+    """Who sends, and gets nothing back: since when, and how much has come, look by look."""
+
+    def __init__(self) -> None:
+        self._before: dict[object, _Sending] = {}
+        self._now: dict[object, _Sending] = {}
+
+    def are(self, peer: object, sent_seconds: float, came_seconds: float, received: int) -> bool:
+        """Return whether bytes come from a peer too slowly, and for long, and none go back.
+
+        So many seconds ago something was sent to it, and something came; so many bytes have come in
+        all. Who has sent everything and waits for the answer is not slow.
+        """
+        if sent_seconds < SLOW_SECONDS:
+            return False
+        now = seconds()
+        known = self._before.get(peer) or _Sending(now, received, received, 0)
+        pieces = known.pieces + (received > known.received)
+        self._now[peer] = _Sending(known.began, known.received_before, received, pieces)
+        took = now - came_seconds - known.began
+        came = received - known.received_before
+        return pieces >= PIECES_MIN and took >= SLOW_SECONDS and came < BYTES_A_SECOND_MIN * took
+
+    def end_look(self) -> None:
+        """Forget those who were not seen since the last look."""
+        self._before, self._now = self._now, {}
+
+
+class _Sending(NamedTuple):
+    began: float
+    received_before: int
+    received: int
+    pieces: int
 
 
 def end_stalled(
-    port: int, *, untaken: float = UNTAKEN_SECONDS, silent: float = SILENT_SECONDS
-) -> int:
-    """End connections on which nothing has moved for so many seconds. Return how many."""
-    ended = 0
+    port: int,
+    slow: SlowSenders | None = None,
+    *,
+    untaken: float = UNTAKEN_SECONDS,
+    silent: float = SILENT_SECONDS,
+) -> Seen:
+    """End connections on which nothing has moved for so many seconds, or hardly anything."""
+    seen = ended = 0
+    slow = slow or SlowSenders()
     for connection in _connections(port):
+        seen += 1
         with connection:
             try:
-                if _is_stalled(connection, untaken, silent):
+                if _is_stalled(connection, slow, untaken, silent):
                     connection.shutdown(socket.SHUT_RDWR)
                     ended += 1
             except OSError:  # it has just ended by itself
                 continue
-    return ended
+    slow.end_look()
+    return Seen(seen, ended)
 
 
 def _connections(port: int) -> Iterator[socket.socket]:
@@ -92,14 +151,17 @@ def _is_accepted(found: socket.socket, port: int) -> bool:
         return False
 
 
-def _is_stalled(connection: socket.socket, untaken: float, silent: float) -> bool:
+def _is_stalled(
+    connection: socket.socket, slow: SlowSenders, untaken: float, silent: float
+) -> bool:
     info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO.size)
-    sent_ms, came_ms = TCP_INFO.unpack(info)
+    sent_ms, came_ms, received = TCP_INFO.unpack(info)
     if _bytes_in(connection, termios.TIOCOUTQ):
         return bool(sent_ms >= untaken * 1000)
-    # What came and is not read yet means that it is the server that is at work.
+    if _bytes_in(connection, termios.FIONREAD):
+        return False  # what came and is not read yet means that it is the server that is at work
     is_silent = min(sent_ms, came_ms) >= silent * 1000
-    return is_silent and not _bytes_in(connection, termios.FIONREAD)
+    return is_silent or slow.are(connection.getpeername(), sent_ms / 1000, came_ms / 1000, received)
 
 
 def _bytes_in(connection: socket.socket, queue: int) -> int:

@@ -17,6 +17,7 @@ from django.db import DatabaseError, connections
 
 from tenancy import catalog
 from tenancy.management.catalog_migration import migrate_catalog
+from tenancy.management.service_size import size_of_service
 from tenancy.management.web_server import PortUnusable, WebServer, check_port
 from tenancy.management.worker import Worker
 from tenancy.models import OperationStatus
@@ -28,6 +29,8 @@ READY_POLL_SECONDS = 0.03
 # A service that is not ready by then says what it waits for, and goes on waiting.
 READY_PATIENCE_SECONDS = 10.0
 WORKER_STOP_SECONDS = 10.0
+# Who stops a whole group of processes sends one wish more than once: `make` passes it on, too.
+ONE_WISH_SECONDS = 1.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 DEFAULT_PORT = 8000
 
@@ -43,14 +46,20 @@ class Supervisor:
         self._check = check
         self._stopping = Event()
         self._hurry = Event()
+        self._asked_at = 0.0
         self._probing = False
         self._worker = Worker()
         self._mongod: EmbeddedServer | None = None
         self._web = WebServer(
             host=settings.TENANTRY_HOST,
             port=settings.PORT,
-            processes=settings.TENANTRY_PROCESSES,
-            threads=settings.TENANTRY_THREADS,
+            size=(
+                settings.TENANTRY_PROCESSES,
+                settings.TENANTRY_THREADS,
+                settings.TENANTRY_QUEUE,
+            ),
+            drain_seconds=settings.TENANTRY_DRAIN_SECONDS,
+            stop_seconds=settings.TENANTRY_STOP_SECONDS,
             environment=_environment(),
             host_header=_host_header(),
         )
@@ -168,7 +177,12 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _on_signal(self, number: int, frame: Any) -> None:
-        (self._hurry if self._stopping.is_set() else self._stopping).set()
+        now = time.monotonic()
+        if not self._stopping.is_set():
+            self._asked_at = now
+            self._stopping.set()
+        elif number in STOP_SIGNALS and now - self._asked_at >= ONE_WISH_SECONDS:
+            self._hurry.set()  # SIGHUP is what a terminal sends that goes away
         if self._probing:
             raise InterruptedError  # a probe may take seconds; nothing is lost by leaving it
 
@@ -183,6 +197,7 @@ class Supervisor:
             f"  Admin    {self._web.url}/admin/\n"
             f"  Data     {settings.TENANTRY_HOME}\n"
             f"  MongoDB  {uri if embedded else without_secrets(uri)}\n"
+            f"{size_of_service()}\n"
             f"Something to try: `{port}make demo` in another terminal. Ctrl-C stops everything."
         )
 
@@ -210,6 +225,9 @@ def _environment() -> dict[str, str]:
         **os.environ,
         "PYTHONPATH": f"{root}{os.pathsep}{path}" if path else root,
         "TENANTRY_HOME": str(settings.TENANTRY_HOME),
+        # The C library gives each of many threads memory of its own, and keeps what they free. One
+        # of them runs at a time.
+        "MALLOC_ARENA_MAX": os.environ.get("MALLOC_ARENA_MAX", "2"),
     }
 
 

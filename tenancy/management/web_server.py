@@ -1,11 +1,7 @@
-"""granian as a child of `serve`: start it, ask it whether it is ready, stop it.
-
-Run as a program this is granian's own command line, whose workers die with it.
-"""
+"""granian as a child of `serve`: start it, ask it whether it is ready, stop it."""
 
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -14,15 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Event
 
-from tenancy.management.stalled_connections import watch
-from tenancy.processes import die_with_parent, kill_group, start_child, stop_child
+from tenancy.processes import kill_group, start_child, stop_child
 
 APPLICATION = "config.wsgi:application"
-# What the kernel queues, and what one worker accepts; its threads take requests from these.
-MAX_CONNECTIONS = 1_024
-# A request may take this long to end after the server was asked to stop.
-WORKERS_KILL_SECONDS = 10
-STOP_MAX_SECONDS = 15.0
+# Beyond what requests may take to end: granian kills its workers then, and ends.
+STOP_EXTRA_SECONDS = 5.0
 # Longer than the driver looks for a cluster that is not there, twice.
 PROBE_SECONDS = 8.0
 MAX_PORT = 65_535
@@ -69,12 +61,16 @@ def local_url(host: str, port: int) -> str:
 
 @dataclass
 class WebServer:
-    """One granian with its workers."""
+    """One granian with its workers: `size` is processes, threads and places in line of each.
+
+    It goes on for `drain_seconds` when asked to stop, and requests have `stop_seconds` to end.
+    """
 
     host: str
     port: int
-    processes: int
-    threads: int
+    size: tuple[int, int, int]
+    drain_seconds: float
+    stop_seconds: float
     environment: Mapping[str, str]
     host_header: str
     process: subprocess.Popen[bytes] | None = None
@@ -86,20 +82,10 @@ class WebServer:
 
     def start(self) -> None:
         """Start it and return at once. Call from the main thread."""
-        options = {
-            "--interface": "wsgi",
-            "--host": self.host,
-            "--port": self.port,
-            "--workers": self.processes,
-            "--blocking-threads": self.threads,
-            "--backlog": MAX_CONNECTIONS,
-            "--backpressure": MAX_CONNECTIONS,
-            "--workers-kill-timeout": WORKERS_KILL_SECONDS,
-            "--log-level": "error",  # its warnings are advice on the numbers above
-        }
-        command = [sys.executable, "-m", "tenancy.management.web_server"]
-        command += [str(word) for option in options.items() for word in option]
-        command += ["--no-ws", "--respawn-failed-workers", APPLICATION]
+        command = [sys.executable, "-m", "tenancy.management.web_processes", APPLICATION]
+        command.append(self.host)
+        numbers = (self.port, *self.size, self.drain_seconds, self.stop_seconds)
+        command += [str(number) for number in numbers]
         self.process = start_child(
             command, death_signal=signal.SIGKILL, environment=self.environment
         )
@@ -127,7 +113,8 @@ class WebServer:
     def stop(self, hurry: Event) -> None:
         """Let the requests under way end, then stop; at once when `hurry` is set."""
         if self.process is not None:
-            stop_child(self.process, grace_seconds=STOP_MAX_SECONDS, hurry=hurry)
+            grace = self.drain_seconds + self.stop_seconds + STOP_EXTRA_SECONDS
+            stop_child(self.process, grace_seconds=grace, hurry=hurry)
 
 
 def _obstacle(answer: http.client.HTTPResponse) -> str:
@@ -136,21 +123,3 @@ def _obstacle(answer: http.client.HTTPResponse) -> str:
         return ", ".join(f"{name} {state}" for name, state in checks.items() if state != "ok")
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"/readyz answers {answer.status}"
-
-
-def _bind_workers(port: int) -> None:
-    """Have every process that granian forks die with the one that forked it, and watch its port."""
-    parents: list[int] = []
-
-    def begin() -> None:
-        die_with_parent(signal.SIGKILL, parents[-1])
-        watch(port)
-
-    os.register_at_fork(before=lambda: parents.append(os.getpid()), after_in_child=begin)
-
-
-if __name__ == "__main__":
-    from granian.cli import entrypoint
-
-    _bind_workers(int(sys.argv[sys.argv.index("--port") + 1]))
-    entrypoint()  # type: ignore[no-untyped-call]

@@ -2,6 +2,7 @@
 
 from tenancy.caching import AgedCache
 from tenancy.mongo.clients import Document, get_database
+from tenancy.mongo.extended_types import REPLY_OPTIONS
 from tenancy.names import PlacementAddress
 
 # An index that has met an array keeps it in mind; one that has not may meet one at any time.
@@ -12,7 +13,8 @@ CACHE_MAX_INDEXES = 10_000
 def _read_arrays(key: tuple[PlacementAddress, str, str]) -> frozenset[str]:
     address, physical, index = key
     find = {"find": physical, "filter": {}, "hint": index, "limit": 1}
-    answer = get_database(address).command({"explain": find, "verbosity": "queryPlanner"})
+    explain = {"explain": find, "verbosity": "queryPlanner"}
+    answer = get_database(address).command(explain, codec_options=REPLY_OPTIONS)
     stage: Document | None = answer["queryPlanner"]["winningPlan"]
     stage = stage.get("queryPlan", stage) if stage else None
     while stage is not None and "multiKeyPaths" not in stage:
@@ -22,7 +24,7 @@ def _read_arrays(key: tuple[PlacementAddress, str, str]) -> frozenset[str]:
 
 
 _cache: AgedCache[tuple[PlacementAddress, str, str], frozenset[str]] = AgedCache(
-    _read_arrays, max_entries=CACHE_MAX_INDEXES
+    _read_arrays, max_entries=CACHE_MAX_INDEXES, name="array_indexes"
 )
 
 

@@ -1,6 +1,6 @@
 """Many operations on the documents of a collection, one after another or all or nothing."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -15,12 +15,24 @@ from tenancy.exceptions import (
     TenancyError,
     TransactionConflict,
 )
-from tenancy.mongo.bulk_plan import Change, Held, Outcome, Plan, created, failure, located
+from tenancy.mongo.bulk_plan import (
+    Change,
+    Held,
+    Inserts,
+    Outcome,
+    Plan,
+    failure,
+    located,
+)
 from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import driver_errors, refused_writes
+from tenancy.mongo.inserting import InsertWriting, Note, Numbered, tell_inserts
 from tenancy.mongo.once import RecordTaken
-from tenancy.mongo.revisions import first_meta, meta_of
-from tenancy.mongo.writing import BEFORE, WRITE_PROBLEMS, WritableCollection, elements_of
+from tenancy.mongo.revisions import FIRST_REVISION, meta_of
+from tenancy.mongo.writing import (
+    BEFORE,
+    WRITE_PROBLEMS,
+)
 
 BULK_MAX_OPERATIONS = 1_000
 # So many documents are read and written by one command; patches have them in memory whole.
@@ -28,9 +40,6 @@ STEP_OPERATIONS = 100
 # Fewer inserts in a row go with what is beside them.
 RUN_MIN_INSERTS = 20
 ABORTED_MAX_ERRORS = 100
-
-Note = Callable[[Mapping[int, Outcome]], None]
-Numbered = Sequence[tuple[int, Change]]
 
 
 class _Refused(Exception):
@@ -41,7 +50,7 @@ class _Refused(Exception):
         self.position, self.error = position, error
 
 
-class BulkWriting(WritableCollection):
+class BulkWriting(InsertWriting):
     """The part of a TenantCollection that does many operations."""
 
     def bulk(self, changes: Numbered, note: Note, *, in_steps: bool) -> None:
@@ -59,6 +68,19 @@ class BulkWriting(WritableCollection):
             else:
                 self._in_segments(part, note)
 
+    def insert_together(self, inserts: Inserts, note: Note) -> None:
+        """Do the same with inserts, by one command if nothing is against any of them."""
+        ready = self._ready_together(inserts)
+        if ready is None:
+            self.bulk(list(enumerate(inserts)), note, in_steps=False)
+            return
+        refused = self._insert_counted(*ready)
+        if refused:
+            tell_inserts(list(enumerate(inserts)), refused, {}, note)
+            return
+        ids = enumerate(inserts.ids)
+        note({n: Outcome("insert", each, "created", FIRST_REVISION) for n, each in ids})
+
     def bulk_atomically(self, changes: Numbered) -> dict[int, Outcome]:
         """Do all of the operations, in order, or none.
 
@@ -73,6 +95,17 @@ class BulkWriting(WritableCollection):
             failed = {changes[refused.position][0]: refused.error}
             raise _aborted(changes, failed) from refused
 
+    def foresee_atomic(self, changes: Numbered) -> None:
+        """Raise BulkAborted if `bulk_atomically` would in a collection with nothing in it.
+
+        No command: nothing needs to be made to find that out.
+        """
+        plan = Plan({}, by=self._by, ready=self._ready, room=self._room_after)
+        done = {number: plan.apply(change) for number, change in changes}
+        failed = {number: each.error for number, each in done.items() if each.error is not None}
+        if failed:
+            raise _aborted(changes, failed)
+
     def _do_all(self, changes: Numbered) -> dict[int, Outcome]:
         outcomes: dict[int, Outcome] = {}
         for start in range(0, len(changes), STEP_OPERATIONS):
@@ -86,54 +119,22 @@ class BulkWriting(WritableCollection):
 
     def _insert_run(self, run: Numbered, note: Note) -> None:
         """Insert by one command, outside of a transaction."""
-        meta = elements_of({"_meta": first_meta(self._by)})
-        is_fine = self._passes([each.fields for _, each in run if each.encoded is not None])
         outcomes: dict[int, Outcome] = {}
-        made: list[tuple[int, Change, Any, int]] = []
-        for number, change in run:
-            try:
-                if change.error is not None:
-                    raise change.error
-                made.append((number, change, *self._ready_to_insert(change, meta, is_fine=is_fine)))
-            except WRITE_PROBLEMS as error:
-                outcomes[number] = failure(change, error)
+        kept, documents, sizes = list[tuple[int, Change]](), list[Any](), list[int]()
+        made = self._ready_run([change for _, change in run])
+        for each, ready in zip(run, made, strict=True):
+            if isinstance(ready, TenancyError):
+                outcomes[each[0]] = failure(each[1], ready)
+            else:
+                kept.append(each)
+                documents.append(ready[0])
+                sizes.append(ready[1])
         try:
-            self._room(len(made), sum(size for *_, size in made))
+            self._room(len(kept), sum(sizes))
         except PlanLimitReached:
             self._in_segments(run, note)  # where each is asked for itself
             return
-        self._insert_ready(made, outcomes, note)
-
-    def _ready_to_insert(
-        self, change: Change, meta: bytes, *, is_fine: bool = False
-    ) -> tuple[Any, int]:
-        """Return a document ready; `is_fine` says that those with `encoded` have been judged."""
-        if change.encoded is None:
-            return self._ready(change.fields, meta)
-        ready = self._ready_encoded(change.document_id, change.encoded, meta)
-        if not is_fine:
-            self._check_json(change.document_id, change.fields)
-        return ready
-
-    def _insert_ready(
-        self, made: list[tuple[int, Change, Any, int]], outcomes: dict[int, Outcome], note: Note
-    ) -> None:
-        refused = self._insert_unordered([raw for _, _, raw, _ in made])
-        stored = [size for position, (*_, size) in enumerate(made) if position not in refused]
-        self._on_change(len(stored), sum(stored))
-        not_now: TenancyError | None = None
-        for position, (number, change, _, _) in enumerate(made):
-            error = refused.get(position)
-            if error is None:
-                outcomes[number] = created(change)
-            elif isinstance(error, WRITE_PROBLEMS):
-                outcomes[number] = failure(change, error)
-            else:
-                not_now = not_now or error
-        is_sorted = len(outcomes) == len(made)  # nothing was refused before these
-        note(outcomes if is_sorted else dict(sorted(outcomes.items())))
-        if not_now is not None:
-            raise not_now
+        tell_inserts(kept, self._insert_counted(documents, sizes), outcomes, note)
 
     def _in_segments(self, part: Numbered, note: Note) -> None:
         """Do some operations in each transaction.

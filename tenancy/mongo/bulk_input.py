@@ -1,21 +1,17 @@
 """The operations of a bulk, from raw JSON."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from tenancy.exceptions import InvalidId, InvalidInput
 from tenancy.mongo.bulk_plan import Change, Op
 from tenancy.mongo.document_rules import (
-    MAX_DEPTH,
     decode_document,
     decode_patch,
     decode_value,
     is_id,
     parse_id,
-    read_document,
 )
-from tenancy.mongo.new_ids import new_id, new_ids
-from tenancy.mongo.quick_documents import Doubtful, encode_plain
+from tenancy.mongo.new_ids import new_id
 from tenancy.mongo.writing import with_id
 
 
@@ -52,32 +48,6 @@ def make_change(
     except InvalidInput as error:
         return Change(op, document_id, {}, if_rev, error, is_apart)
     return Change(op, document_id, fields, if_rev, None, is_apart)
-
-
-def make_insert(content: Any, max_bytes: int) -> Change:
-    """Return an insert under the `_id` in the document, or a new one: most operations are that."""
-    try:
-        fields, encoded = read_document(content, max_bytes=max_bytes)
-    except InvalidInput as error:
-        return Change("insert", None, {}, None, error)
-    if "_id" in fields:
-        return Change("insert", fields["_id"], with_id(fields["_id"], fields))
-    if fields is content:
-        return Change("insert", new_id(), fields, encoded=encoded)
-    document_id = new_id()
-    return Change("insert", document_id, with_id(document_id, fields))
-
-
-def make_inserts(contents: Sequence[dict[str, Any]], max_bytes: int) -> list[Change]:
-    """Return inserts of nothing but documents, as `make_insert` does: together if all are plain."""
-    try:
-        encoded = encode_plain(contents, MAX_DEPTH)
-    except Doubtful:
-        return [make_insert(content, max_bytes) for content in contents]
-    if max(map(len, encoded), default=0) > max_bytes:
-        return [make_insert(content, max_bytes) for content in contents]
-    made = zip(new_ids(len(contents)), contents, encoded, strict=True)
-    return [Change("insert", each, content, encoded=bson) for each, content, bson in made]
 
 
 def _decode(op: Op, content: Any, max_bytes: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Inside of a transaction the answer to each operation follows from a snapshot, so
 one write serve for many. The rules are those of the single calls, and a test holds them together.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -39,8 +39,8 @@ class Change(NamedTuple):
     `fields` is a document or a patch, its `_id` first; {} to delete. `if_rev` is the revision that
     the document must be at. `error` is what is known to be wrong with it: then it is not done.
     `is_id_apart` says that the id was not given in the document.
-    `encoded` is, if an insert has nothing but JSON's own types and no `_id`, its BSON: then
-    `fields` is what was sent, without an `_id`.
+    An insert may have `encoded`, the BSON elements of its `fields`: then these are without their
+    `_id`, and `is_json` says that they are nothing but JSON, which spells them as they are.
     """
 
     op: Op
@@ -50,12 +50,34 @@ class Change(NamedTuple):
     error: TenancyError | None = None
     is_id_apart: bool = False
     encoded: bytes | None = None
+    is_json: bool = False
 
     def whole(self) -> "Change":
         """Return the same with its `_id` among the fields."""
         if self.encoded is None:
             return self
         return self._replace(fields=with_id(self.document_id, self.fields), encoded=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Inserts(Sequence[Change]):
+    """Many inserts that all have `encoded`: the same, column by column."""
+
+    ids: Sequence[Any]
+    fields: Sequence[Document]
+    encoded: Sequence[bytes]
+    is_json: Sequence[bool]
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.ids)
+
+    def __getitem__(self, number: Any) -> Any:
+        """Return one of them."""
+        return Change(
+            "insert", self.ids[number], self.fields[number],
+            encoded=self.encoded[number], is_json=self.is_json[number],
+        )  # fmt: skip
 
 
 class Outcome(NamedTuple):

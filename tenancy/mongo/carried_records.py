@@ -1,4 +1,12 @@
-"""The records of an organization's keys, when it moves to another database: they go along."""
+"""The records of an organization's keys, when it moves to another database: they go along.
+
+A write that was sent to the source right before the switch may be committed there after it, when
+its sender has given up and repeated it at the target, where no record was yet. Its record then
+meets the repeat's: the record of the repeat stays, and of that transaction nothing is carried, for
+all of it has been done again. Within one database both are after the same record: one gets it.
+Only where changes can no longer be followed, transactions are not known, and a document whose `_id`
+was made twice is carried beside the other.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -15,7 +23,16 @@ from pymongo.errors import BulkWriteError
 
 from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import DUPLICATE_KEY, driver_errors
-from tenancy.mongo.once import EXPIRES, KEPT_MS, make_room, now_ms, owner_id, records_of
+from tenancy.mongo.once import (
+    CARRIED,
+    EXPIRES,
+    KEPT_MS,
+    TRANSACTION,
+    make_room,
+    now_ms,
+    owner_id,
+    records_of,
+)
 from tenancy.names import PlacementAddress
 
 Guarded = Callable[[], AbstractContextManager[None]]
@@ -50,12 +67,14 @@ class CarriedRecords:
         self._guarded = guarded
         self._since_ms = 0
         self._known: dict[bytes, int] = {}
+        self.repeated = set[bytes]()
 
     def bring(self) -> int:
         """Carry what is new. Return how many records that were.
 
         Records of the last seconds are read again; only those that are new, or have changed, are
-        written.
+        written. The transactions at the source that were done again at the target are in `repeated`
+        from then on.
         """
         source, target = self._places
         if (source.cluster, source.database) == (target.cluster, target.database):
@@ -65,7 +84,8 @@ class CarriedRecords:
             if not self._since_ms and not carried:
                 make_room(target)
             with self._guarded(), driver_errors(writing=True):
-                _put(records_of(target).with_options(_RAW), batch)
+                self.repeated |= _put(records_of(target), batch)
+            self._known |= {bytes(row["_id"].raw): int(row[EXPIRES]) for row in batch}
             carried += len(batch)
         self._since_ms = (
             began + KEPT_MS - SKEW_MS - round(settings.TENANCY_OPERATION_TIMEOUT * 1000)
@@ -81,10 +101,8 @@ class CarriedRecords:
         batch, size = list[RawBSONDocument](), 0
         with driver_errors(writing=False):
             for row in records.find(wanted):
-                key, at = bytes(row["_id"].raw), int(row[EXPIRES])
-                if self._known.get(key) == at:
+                if self._known.get(bytes(row["_id"].raw)) == int(row[EXPIRES]):
                     continue
-                self._known[key] = at
                 batch.append(row)
                 size += len(row.raw)
                 if len(batch) >= BATCH_RECORDS or size >= BATCH_BYTES:
@@ -111,14 +129,49 @@ def _range(owner: object) -> Document:
     return {"$gte": {"o": owner}, "$lt": {"o": owner, "c": MaxKey()}}
 
 
-def _put(records: Collection[RawBSONDocument], batch: list[RawBSONDocument]) -> None:
-    """Put records in their place, but where a later one is."""
-    puts: list[ReplaceOne[RawBSONDocument]] = [
-        ReplaceOne({"_id": row["_id"], EXPIRES: {"$lt": row[EXPIRES]}}, row, upsert=True)
-        for row in batch
-    ]
+def _put(records: Collection[Document], batch: list[RawBSONDocument]) -> set[bytes]:
+    """Put records in their place, but where one is that has come as far.
+
+    Return the transactions of those whose work was done again, by the record that is there.
+    """
+    puts = [ReplaceOne(_gives_way(row), _carried(row), upsert=True) for row in batch]
     try:
         records.bulk_write(puts, ordered=False)
     except BulkWriteError as error:
-        if {each["code"] for each in error.details["writeErrors"]} != {DUPLICATE_KEY}:
+        problems = error.details["writeErrors"]
+        if {each["code"] for each in problems} != {DUPLICATE_KEY}:
             raise
+        return _find_repeated(records, [batch[each["index"]] for each in problems])
+    return set()
+
+
+def _gives_way(row: RawBSONDocument) -> Document:
+    """Return which record at the target gives way to the source's.
+
+    One that knows fewer steps, or was carried, and not written since, and is older.
+    """
+    carried = {TRANSACTION: None, EXPIRES: {"$lt": row[EXPIRES]}}
+    return {"_id": row["_id"], "$or": [{"step": {"$lt": row["step"]}}, carried]}
+
+
+def _carried(row: RawBSONDocument) -> Document:
+    record = dict(row)
+    last = record.pop(TRANSACTION, None)
+    return record if last is None else {**record, CARRIED: last}
+
+
+def _find_repeated(records: Collection[Document], rows: list[RawBSONDocument]) -> set[bytes]:
+    """Return the transactions of records whose place is taken by another attempt that has written.
+
+    It is the same one if it went on from what was carried before.
+    """
+    ours = {bytes(row["_id"].raw): row for row in rows if row.get(TRANSACTION) is not None}
+    taken = records.with_options(_RAW).find({"_id": {"$in": [row["_id"] for row in ours.values()]}})
+    found = set[bytes]()
+    for other in taken:
+        row = ours[bytes(other["_id"].raw)]
+        mine, theirs = bytes(row[TRANSACTION]), other.get(TRANSACTION)
+        is_same = CARRIED in other and bytes(other[CARRIED]) == mine
+        if theirs is not None and not is_same and other["digest"] == row["digest"]:
+            found.add(mine)
+    return found

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 
 from bson import Timestamp, decode, encode
 from pymongo.change_stream import ChangeStream
+from pymongo.client_session import ClientSession
 from pymongo.errors import PyMongoError
 
 from tenancy.exceptions import PlacementDisturbed
@@ -33,10 +34,23 @@ _DISTURBANCES = frozenset(("drop", "rename", "dropDatabase", "invalidate"))
 
 
 class Change(NamedTuple):
-    """A document of a logical collection was written or deleted."""
+    """A document of a logical collection was written or deleted; perhaps in a transaction."""
 
     logical: str
     document_id: Any
+    transaction: bytes | None = None
+
+
+def transaction_of(session: ClientSession) -> bytes:
+    """Return the name of the transaction that is under way, as changes tell it."""
+    # The driver has no public name for the number; it is a part of the wire protocol:
+    # https://github.com/mongodb/specifications/blob/master/source/transactions/transactions.md
+    session_id = session.session_id["id"]  # if nothing was sent yet, it is made now
+    return _transaction_name(session_id, session._server_session.transaction_id)  # noqa: SLF001
+
+
+def _transaction_name(session_id: bytes, number: int) -> bytes:
+    return bytes(session_id) + int(number).to_bytes(8, "big")
 
 
 def note_time(address: PlacementAddress) -> list[int]:
@@ -147,17 +161,19 @@ class Changes:
             raise PlacementDisturbed
         if kind not in _DOCUMENT_CHANGES:
             return None
-        stored = event["documentKey"]["_id"]
+        stored, within = event["documentKey"]["_id"], None
+        if "txnNumber" in event:
+            within = _transaction_name(event["lsid"]["id"], event["txnNumber"])
         if self._address.kind == "shared":
-            return Change(stored["c"], stored["k"])
+            return Change(stored["c"], stored["k"], within)
         name = event["ns"]["coll"]
         if self._address.kind in OWN_DATABASE:
-            return Change(name, stored)
-        return Change(str(logical_collection(self._address.namespace, name)), stored)
+            return Change(name, stored, within)
+        return Change(str(logical_collection(self._address.namespace, name)), stored, within)
 
 
 def _decoded(token: str) -> Document | None:
     return decode(base64.b64decode(token)) if token else None
 
 
-_KEPT = {"operationType": 1, "ns": 1, "documentKey": 1}
+_KEPT = {"operationType": 1, "ns": 1, "documentKey": 1, "lsid.id": 1, "txnNumber": 1}

@@ -17,7 +17,7 @@ from pymongo.errors import ConfigurationError, InvalidURI
 
 from tenancy.exceptions import ClusterUnavailable, Misconfigured
 from tenancy.mongo.errors import driver_errors
-from tenancy.mongo.extended_json import CODEC_OPTIONS
+from tenancy.mongo.extended_types import CODEC_OPTIONS, REPLY_OPTIONS
 from tenancy.mongo.guard import PING_SECONDS, Guard
 from tenancy.names import PlacementAddress
 
@@ -26,7 +26,8 @@ Document = dict[str, Any]
 SERVER_SELECTION_TIMEOUT_MS = 2_500
 CONNECT_TIMEOUT_MS = 2_000
 WAIT_QUEUE_TIMEOUT_MS = 1_000
-MAX_POOL_SIZE = 64
+# Connections beyond one for each request in a seat, and each that stepped out: pings, the worker.
+SPARE_CONNECTIONS = 8
 COLLECTIONS_KEPT = 10_000
 SRV_SCHEME = "mongodb+srv://"
 SCHEMES = ("mongodb://", SRV_SCHEME)
@@ -39,6 +40,14 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"pymongo\.")
 _clients: dict[tuple[int, str], MongoClient[Document]] = {}
 _guards: dict[tuple[int, str], Guard] = {}
 _lock = threading.Lock()
+
+
+def pool_size() -> int:
+    """Return how many connections one process opens to each server of a cluster at most.
+
+    None is opened before it is needed: a cluster may have few tenants, and each costs it two files.
+    """
+    return 2 * int(settings.TENANTRY_THREADS) + SPARE_CONNECTIONS
 
 
 def open_client(uri: str) -> MongoClient[Document]:
@@ -57,7 +66,7 @@ def open_client(uri: str) -> MongoClient[Document]:
             serverSelectionTimeoutMS=SERVER_SELECTION_TIMEOUT_MS,
             connectTimeoutMS=CONNECT_TIMEOUT_MS,
             waitQueueTimeoutMS=WAIT_QUEUE_TIMEOUT_MS,
-            maxPoolSize=MAX_POOL_SIZE,
+            maxPoolSize=pool_size(),
             appname="tenantry",
         )
     except InvalidURI:
@@ -152,15 +161,24 @@ def get_database(address: PlacementAddress) -> Database[Document]:
 
 
 @lru_cache(maxsize=COLLECTIONS_KEPT)
-def _kept_collection(pid: int, uri: str, database: str, name: str) -> Collection[Document]:
+def _kept_collection(
+    pid: int, uri: str, database: str, name: str, *, is_lenient: bool = False
+) -> Collection[Document]:
     """Return a collection; it only holds names and options, and making it is not free."""
-    return get_client(uri).get_database(database, codec_options=CODEC_OPTIONS)[name]
+    options = REPLY_OPTIONS if is_lenient else CODEC_OPTIONS
+    return get_client(uri).get_database(database, codec_options=options)[name]
 
 
 def get_physical(address: PlacementAddress, name: str) -> Collection[Document]:
     """Return a collection of the database that an address names. See `get_database`."""
     get_guard(address.uri).settle()
     return _kept_collection(os.getpid(), address.uri, address.database, name)
+
+
+def get_lenient(address: PlacementAddress, name: str) -> Collection[Document]:
+    """Return the same, for commands whose replies may quote values: see REPLY_OPTIONS."""
+    get_guard(address.uri).settle()
+    return _kept_collection(os.getpid(), address.uri, address.database, name, is_lenient=True)
 
 
 def ping(uri: str) -> None:

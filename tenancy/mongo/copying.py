@@ -7,7 +7,7 @@ done twice does no harm. Documents stay raw BSON from end to end.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from contextvars import copy_context
@@ -184,12 +184,24 @@ class Copy:
         """The SHA-256 of the source's documents in the order in which they were compared."""
         return self._digest.hexdigest()
 
-    def catch_late(self, switched_at_ms: int, *, until: Change | None = None) -> tuple[int, bool]:
-        """As `catch_up`, after the switch: a later write at the target stays."""
+    def catch_late(
+        self,
+        switched_at_ms: int,
+        *,
+        until: Change | None = None,
+        find_repeated: Callable[[], Set[bytes]] = frozenset,
+    ) -> tuple[int, bool]:
+        """As `catch_up`, after the switch: a later write at the target stays.
+
+        Of transactions that were repeated there nothing is carried; which these are is asked when
+        the changes are known.
+        """
         before = self.changes.token
         changes = self.changes.read_some(until=until)
         try:
-            return self._carry_late(changes, switched_at_ms), until in changes
+            repeated = find_repeated()
+            late = [each for each in changes if each.transaction not in repeated]
+            return self._carry_late(late, switched_at_ms), until in changes
         except BaseException:
             self.changes.go_back(before)
             raise
@@ -221,7 +233,7 @@ class Copy:
     def _by_collection(self, changes: Iterable[Change]) -> dict[str, dict[bytes, Any]]:
         """Return the changed `_id`s of each collection, each once; sentinels are no documents."""
         found: dict[str, dict[bytes, Any]] = defaultdict(dict)
-        for logical, document_id in changes:
+        for logical, document_id, _ in changes:
             if logical != SENTINELS and self.takes(logical):
                 found[logical][key_of_id(document_id)] = document_id
         return found

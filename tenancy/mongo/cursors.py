@@ -53,7 +53,8 @@ def make_position_cursor(scope: str, position: Position) -> str:
     cursor = make_cursor(scope, [*position.values, position.tie])
     if len(cursor) > CURSOR_MAX_CHARACTERS:
         raise QueryTooComplex(
-            "The values that the documents are sorted by are too long to go on from.",
+            "The values that the documents are sorted by are too long to go on from: a cursor has"
+            f" at most {CURSOR_MAX_CHARACTERS:,} characters.",
             hint="Sort by a shorter field, or ask for another limit.",
         )
     return cursor

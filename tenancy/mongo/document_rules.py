@@ -66,23 +66,15 @@ def decode_document(value: Any, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> dict[
     sent back. Raises InvalidDocument with a pointer, TypeNotAllowed for a type clients may not
     write, and PayloadTooLarge for more than `max_bytes` of BSON.
     """
-    return read_document(value, max_bytes=max_bytes)[0]
-
-
-def read_document(value: Any, *, max_bytes: int) -> tuple[dict[str, Any], bytes]:
-    """The same, and its BSON, which is made for its size anyway.
-
-    The document is `value` itself if that is nothing but what JSON has types for.
-    """
     return _decode_top(value, "document", max_bytes)
 
 
 def decode_patch(value: Any, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> dict[str, Any]:
     """An RFC 7396 merge patch under the rules of a document; a None in it means "remove"."""
-    return _decode_top(value, "patch", max_bytes)[0]
+    return _decode_top(value, "patch", max_bytes)
 
 
-def _decode_top(value: Any, noun: str, max_bytes: int) -> tuple[dict[str, Any], bytes]:
+def _decode_top(value: Any, noun: str, max_bytes: int) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise refusal(None, f"The {noun} must be a JSON object.")
     fields = _without_reserved(value) if _may_be_reserved(value) else value
@@ -96,7 +88,8 @@ def _decode_top(value: Any, noun: str, max_bytes: int) -> tuple[dict[str, Any], 
             f"An _id is an ObjectId, a string of 1 to {MAX_ID_BYTES} bytes without NUL,"
             " an integer or a UUID.",
         )
-    return document, _encode(document, noun, max_bytes)
+    _check_size(document, noun, max_bytes)
+    return document
 
 
 def _may_be_reserved(value: dict[str, Any]) -> bool:
@@ -175,16 +168,15 @@ def _check_depth(path: Path, depth: int) -> None:
         raise refusal(path, f"Objects and arrays nest at most {MAX_DEPTH} levels deep.")
 
 
-def _encode(document: dict[str, Any], noun: str, max_bytes: int) -> bytes:
+def _check_size(document: dict[str, Any], noun: str, max_bytes: int) -> None:
     try:
-        encoded = bson.encode(document, codec_options=CODEC_OPTIONS)
+        size = len(bson.encode(document, codec_options=CODEC_OPTIONS))
     except (BSONError, OverflowError, UnicodeError) as exc:
         # Only values that did not come through `loads` get here.
         raise InvalidDocument(errors=[FieldError("", "invalid_document", "Not BSON.")]) from exc
-    if (size := len(encoded)) > max_bytes:
+    if size > max_bytes:
         message = f"The {noun} is {size} bytes of BSON; at most {max_bytes} are accepted."
         raise PayloadTooLarge(message, errors=[FieldError("", "payload_too_large", message)])
-    return encoded
 
 
 # --- ids
@@ -206,6 +198,7 @@ def _is_text_id(text: str) -> bool:
 
 
 ID_WRAPPERS: Mapping[str, str] = {"oid": "$oid", "int": "$numberLong", "uuid": "$uuid"}
+AMBIGUOUS_LENGTHS = (1, 2, 24)  # of "." and "..", and of what may be an ObjectId
 ID_PREFIX = re.compile(r"(oid|str|int|uuid):(.*)", re.DOTALL)
 
 
@@ -238,6 +231,8 @@ def format_id(value: DocumentId) -> str:
     """The path segment, not yet percent-encoded, that `parse_id` turns back into `value`."""
     if isinstance(value, ObjectId):
         return str(value)
+    if type(value) is str and ":" not in value and len(value) not in AMBIGUOUS_LENGTHS:
+        return value
     if isinstance(value, Binary):
         return f"uuid:{UUID(bytes=bytes(value))}"
     if isinstance(value, int):

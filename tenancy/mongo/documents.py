@@ -160,7 +160,7 @@ class TenantCollection(BulkWriting, ManyWriting, ImportWriting):
         new = [{"$literal": self._stored(fields)}, {"_meta": next_meta_in_server(at, self._by)}]
         for is_last in (False, True):
             try:
-                return self._collection.find_one_and_update(
+                return self._lenient.find_one_and_update(
                     query,
                     [{"$replaceWith": {"$mergeObjects": new}}],
                     projection=BEFORE,

@@ -7,7 +7,7 @@ Server codes: https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_co
 from types import TracebackType
 from typing import Any
 
-from bson.errors import BSONError
+from bson.errors import BSONError, InvalidBSON
 from bson.errors import InvalidDocument as InvalidBsonDocument
 from pymongo import errors as driver
 
@@ -137,7 +137,9 @@ def _of_code(error: driver.OperationFailure, *, writing: bool) -> TenancyError:
         return OutcomeUnknown() if writing else QueryTimeout()
     if error.code in _MEANINGS:
         meaning, detail = _MEANINGS[error.code]
-        return meaning(detail)
+        is_of_document = meaning is InvalidDocument  # as a whole: no one field is at fault
+        where = [FieldError("", meaning.code, detail)] if is_of_document else []
+        return meaning(detail, errors=where)
     if error.has_error_label("RetryableWriteError") or error.has_error_label(UNKNOWN_COMMIT):
         return _lost_contact(writing=writing)
     return Defect()
@@ -148,6 +150,10 @@ def _of_code(error: driver.OperationFailure, *, writing: bool) -> TenancyError:
 # Not WaitQueueTimeoutError: the driver may raise it for its own retry of a write that was sent.
 _NOTHING_SENT = driver.ServerSelectionTimeoutError
 _UNCONFIRMED = (driver.WriteConcernError, driver.WTimeoutError)
+UNREADABLE = (
+    "A document found here cannot be read: it holds text that is not UTF-8, and was not stored by"
+    " this API."
+)
 _NOT_BSON = (InvalidBsonDocument, BSONError, OverflowError)
 
 
@@ -161,6 +167,8 @@ def translate(error: Exception, *, writing: bool) -> TenancyError:
         return _already_exists(duplicate_fields(error))
     if isinstance(error, driver.DocumentTooLarge):
         return PayloadTooLarge("The document is larger than MongoDB stores (16 MiB).")
+    if isinstance(error, InvalidBSON):  # what came, not what was sent
+        return OutcomeUnknown() if writing else InvalidDocument(UNREADABLE)
     if isinstance(error, _NOT_BSON):
         return InvalidDocument()
     if isinstance(error, _NOTHING_SENT):

@@ -5,8 +5,10 @@ it does not bound. So every expression is weighed, as if each document were the 
 
 The unit is 32 MiB: the elements of the largest document, 16 MiB of BSON, as MongoDB computes with
 them. An element has at least 8 bytes of BSON (a type, the digits of its place, NUL) and becomes a
-value of 16 bytes. All numbers below are in values of 16 bytes for each of those, and were measured
-with MongoDB 6.0 for the worst content: arrays of nulls, objects of one null, texts of separators.
+value of 16 bytes. All numbers below are in values of 16 bytes for each of those. What an object, an
+array and a text take was measured with MongoDB 6.0 for the worst content: arrays of nulls, objects
+of one null, texts of separators. What operators make of them, FACTORS and GROWTHS, was measured for
+some of them and is estimated for the others, from what they build; a bound, not the true need.
 """
 
 from collections.abc import Iterable, Mapping

@@ -19,7 +19,13 @@ from tenancy.mongo.document_rules import (
 from tenancy.mongo.extended_types import CODEC_OPTIONS
 from tenancy.mongo.raw_batches import FiniteList
 from tenancy.mongo.raw_json import loads
-from tenancy.mongo.spelling import has_non_finite, spell, spell_non_finite, spell_plainly
+from tenancy.mongo.spelling import (
+    has_non_finite,
+    nulls_in_sight,
+    spell,
+    spell_non_finite,
+    spell_plainly,
+)
 
 __all__ = [
     "CODEC_OPTIONS",
@@ -35,6 +41,7 @@ __all__ = [
 ]
 
 JSON_OPTIONS = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME
+BETWEEN, BETWEEN_LINES = b'},{"_id":', b'}\n{"_id":'
 LINE_OPTIONS = JSON_OPTIONS | orjson.OPT_APPEND_NEWLINE
 
 
@@ -67,14 +74,30 @@ def dumps_lines(documents: Iterable[Any], *, plain: bool = False) -> bytes:
     """The same for many, each on a line of its own."""
     if isinstance(documents, FiniteList):
         default = spell_plainly if plain else spell
+        lines = _lines_of_list(orjson.dumps(documents, default, JSON_OPTIONS), documents)
+        if lines is not None:
+            return lines
         return b"".join([orjson.dumps(each, default, LINE_OPTIONS) for each in documents])
     return b"".join([_dumps(document, plain, LINE_OPTIONS) for document in documents])
+
+
+def _lines_of_list(text: bytes, documents: list[Any]) -> bytes | None:
+    """Return the lines of a list written by one call, which takes half as long; None if unsure.
+
+    Each document begins with its `_id`. If there are as many such beginnings behind an end as there
+    are places between two documents, it is at those.
+    """
+    are_sure = all(next(iter(each), None) == "_id" for each in documents)
+    if not are_sure or text.count(BETWEEN) != len(documents) - 1:
+        return None
+    return text[1:-1].replace(BETWEEN, BETWEEN_LINES) + b"\n"
 
 
 def _dumps(value: Any, plain: bool, options: int) -> bytes:  # noqa: FBT001 -- not called by others
     default = spell_plainly if plain else spell
     body = orjson.dumps(value, default=default, option=options)
-    if b"null" in body and has_non_finite(value):
+    nulls = body.count(b"null")
+    if nulls and nulls != nulls_in_sight(value) and has_non_finite(value):
         spelled = spell_non_finite(value, plain=plain)
         body = orjson.dumps(spelled, default=default, option=options)
     return body

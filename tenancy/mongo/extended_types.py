@@ -14,6 +14,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
 
 # How stored documents are read, so that nothing is lost before `dumps` sees it. A date is a naive
 # datetime in UTC, which the driver makes in C; beyond the years 1 to 9999 it is a DatetimeMS.
@@ -24,6 +25,11 @@ CODEC_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(
     uuid_representation=UuidRepresentation.UNSPECIFIED,
     unicode_decode_error_handler="strict",
 )
+# How a reply is read that may hold MongoDB's own words: a value in them is cut anywhere, also in
+# the middle of a letter. Not for documents: what a client reads, it may store again.
+REPLY_OPTIONS = CODEC_OPTIONS.with_options(unicode_decode_error_handler="replace")
+# How the driver looks into bytes that it is to send.
+RAW_OPTIONS = CODEC_OPTIONS.with_options(document_class=RawBSONDocument)
 
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- as BSON is read: naive, in UTC
 MILLISECOND = timedelta(milliseconds=1)

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,13 +13,18 @@ from pymongo.read_concern import ReadConcern
 
 from tenancy.exceptions import DocumentNotFound, PayloadTooLarge, TransactionConflict
 from tenancy.mongo.boundary import boundary_of
-from tenancy.mongo.clients import Document, get_client, get_physical
+from tenancy.mongo.clients import Document, get_client, get_lenient, get_physical
 from tenancy.mongo.errors import driver_errors
+from tenancy.mongo.point_reads import find_by_id
 from tenancy.names import PlacementAddress
 
 T = TypeVar("T")
 TRANSACTION_ATTEMPTS = 16
 TRANSACTION_BACKOFF_SECONDS = 0.005
+
+
+def accept(fields: Document) -> None:
+    """Have nothing against a document."""
 
 
 class Handle:
@@ -43,18 +48,15 @@ class Handle:
         max_bytes: int,
         confirm_absent: Callable[[], None] = lambda: None,
         on_change: Callable[[int, int], None] = lambda documents, size: None,
-        check: Callable[[Document], None] = lambda fields: None,
+        check: Callable[[Document], None] = accept,
     ) -> None:
         self._confirm_absent = self.confirm_placement = confirm_absent
         self._tell_change = on_change
         self._check = check
-        # The same of fields without their `_id`, that are known to be nothing but JSON.
-        self._check_json: Callable[[Any, Document], None] = getattr(
-            check, "judge_json", lambda document_id, fields: check({"_id": document_id, **fields})
-        )
-        # Whether many such need not be shown one by one, because nothing is against any.
-        self._passes: Callable[[list[Document]], bool] = getattr(
-            check, "passes", lambda documents: False
+        # Which of many fields without their `_id`s, nothing but JSON or not, need not be shown to
+        # `check`, because there is nothing against them.
+        self._find_fine: Callable[[Sequence[Document], Sequence[bool]], Sequence[bool]] = getattr(
+            check, "find_fine", lambda fields, is_json: [check is accept] * len(fields)
         )
         self._address = address
         self._boundary = boundary_of(address, logical)
@@ -137,6 +139,11 @@ class Handle:
     def _collection(self) -> Collection[Document]:
         return get_physical(self._address, self._name)
 
+    @property
+    def _lenient(self) -> Collection[Document]:
+        """The same, for commands whose errors may quote a value, and which show no document."""
+        return get_lenient(self._address, self._name)
+
     def _find_by_id(self, document_id: Any, condition: Document) -> Document:
         return {"_id": self._boundary.stored_id(document_id), **condition}
 
@@ -156,9 +163,8 @@ class Handle:
     def _read(self, document_id: Any) -> Document:
         """Return a document as it is stored, under the `_id` that its user knows."""
         with driver_errors(writing=False):
-            document = self._collection.find_one(
-                self._find_by_id(document_id, {}), session=self._session
-            )
+            stored_id = self._boundary.stored_id(document_id)
+            document = find_by_id(self._collection, stored_id, self._session)
         if document is None:
             raise DocumentNotFound
         return self._bare(document)

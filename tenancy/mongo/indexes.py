@@ -13,6 +13,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from tenancy.exceptions import AlreadyExists, Conflict, FieldError, ValidationFailed
 from tenancy.mongo.clients import Document, get_database
 from tenancy.mongo.errors import NAMESPACE_NOT_FOUND, driver_errors
+from tenancy.mongo.extended_types import REPLY_OPTIONS
 from tenancy.names import PlacementAddress
 
 INDEX_NOT_FOUND = 27
@@ -122,7 +123,9 @@ def build_indexes(
     with driver_errors(writing=True), pymongo.timeout(timeout_seconds):
         database = get_database(address)
         try:
-            database.command(command, write_concern=database.write_concern)
+            database.command(
+                command, write_concern=database.write_concern, codec_options=REPLY_OPTIONS
+            )
         except DuplicateKeyError as error:
             raise _duplicates(error, specs) from error
         except OperationFailure as error:

@@ -13,6 +13,7 @@ from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError
 
 from tenancy.exceptions import (
+    ClusterUnavailable,
     FieldError,
     MaxAffectedExceeded,
     OutcomeUnknown,
@@ -99,23 +100,27 @@ class ManyWriting(WritableCollection):
         end = time.monotonic() + WORKING_SHARE * settings.TENANCY_OPERATION_TIMEOUT
         if self._session is None:  # else an attempt of the transaction around may have lost already
             self._has_lost = False
-
-        def bounded() -> T:
-            try:
-                with _until(end):
-                    return work()
-            except TransactionConflict:
-                self._has_lost = True
-                raise
-            except (OutcomeUnknown, QueryTimeout) as error:
-                raise QueryTimeout(TOO_SLOW) from error  # what is not committed is not done
-
         try:
-            return self.in_transaction(bounded)
+            return self.in_transaction(lambda: self._attempt(work, end))
         except QueryTimeout as error:
             if self._has_lost:
                 raise TransactionConflict from error
             raise
+
+    def _attempt(self, work: Callable[[], T], end: float) -> T:
+        """Return `work()`. Raises QueryTimeout when the time is over: nothing is committed yet."""
+        try:
+            with _until(end):
+                return work()
+        except TransactionConflict:
+            self._has_lost = True
+            raise
+        except (OutcomeUnknown, QueryTimeout) as error:
+            raise QueryTimeout(TOO_SLOW) from error
+        except ClusterUnavailable as error:
+            if time.monotonic() < end:
+                raise
+            raise QueryTimeout(TOO_SLOW) from error  # a read was on its way
 
     def _find_affected(
         self, query: Document, projection: Document, max_affected: int
@@ -205,5 +210,8 @@ def _of_document(error: TenancyError, document_id: Any) -> TenancyError:
 
 
 def _until(end: float) -> AbstractContextManager[None]:
-    """Bound the driver's calls by a time; by none at all they would be bounded by 0."""
-    return pymongo.timeout(max(0.001, end - time.monotonic()))
+    """Bound the driver's calls by a time. Raises QueryTimeout when it has passed."""
+    left = end - time.monotonic()
+    if left <= 0:  # as a bound, 0 would mean none
+        raise QueryTimeout
+    return pymongo.timeout(left)

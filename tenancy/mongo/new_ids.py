@@ -6,7 +6,7 @@ needs a thousand. https://www.mongodb.com/docs/manual/reference/bson-types/#obje
 
 import os
 import time
-from itertools import count
+from itertools import count, islice
 from random import SystemRandom
 
 from bson import ObjectId
@@ -32,8 +32,8 @@ class _Series:
     def make_many(self, count: int) -> list[ObjectId]:
         """Return the next ones, all of this second."""
         begin = int(time.time()).to_bytes(4, "big") + self._random
-        numbers = [next(self._numbers) % _COUNTER_LIMIT for _ in range(count)]
-        return [ObjectId(begin + number.to_bytes(3, "big")) for number in numbers]
+        numbers = islice(self._numbers, count)
+        return [ObjectId(begin + (each % _COUNTER_LIMIT).to_bytes(3, "big")) for each in numbers]
 
 
 _series = _Series()

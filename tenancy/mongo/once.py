@@ -2,8 +2,10 @@
 
 It is written in the transaction that writes the documents, so no crash comes between the two. One
 collection for each database in which tenants' documents are holds the records, as
-`{_id: {o, c, k}, digest, step, state | answer, created_at, expires_at}`: `o` is the organization,
-`c` who asks, `k` the key. It is no logical collection of anybody.
+`{_id: {o, c, k}, digest, step, state | answer, refused?, transaction?, carried?, created_at,
+expires_at}`: `o` is the organization, `c` who asks, `k` the key; `transaction` is its last here,
+as changes name it, `carried` the last one at the place that the organization left. It is no logical
+collection of anybody.
 
 A write in one transaction:
 
@@ -18,6 +20,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -26,12 +29,19 @@ from bson import Binary
 from bson.binary import UUID_SUBTYPE
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.datetime_ms import DatetimeMS
+from pymongo import IndexModel
 from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 from pymongo.errors import DuplicateKeyError
 
 from tenancy.answers import Answer, Ask
-from tenancy.exceptions import IdempotencyInProgress, IdempotencyKeyReused, TransactionConflict
+from tenancy.exceptions import (
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    TenancyError,
+    TransactionConflict,
+)
+from tenancy.mongo.changes import transaction_of
 from tenancy.mongo.clients import Document, get_database
 from tenancy.mongo.errors import driver_errors
 from tenancy.mongo.handles import Handle
@@ -43,6 +53,10 @@ KEPT_MS = 24 * 3600 * 1000
 ENSURED_FOR_SECONDS = 3600.0
 ENSURED_MAX_DATABASES = 10_000
 EXPIRES = "expires_at"
+TRANSACTION, CARRIED = "transaction", "carried"
+# So many answers to requests that have written nothing are kept for each sender, the newest.
+REFUSALS_MAX = 1_000
+PRUNE_BATCH = 100
 _CODEC: CodecOptions[Document] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 
 
@@ -60,12 +74,19 @@ def records_of(address: PlacementAddress) -> Collection[Document]:
 
 
 def make_room(address: PlacementAddress) -> None:
-    """Make the collection of records in a database, and the index by which MongoDB removes them.
+    """Make the collection of records in a database, and the indexes by which they are removed.
 
     Safe to repeat; not within a transaction.
     """
     with driver_errors(writing=True):
-        records_of(address).create_index([(EXPIRES, 1)], expireAfterSeconds=0)
+        records_of(address).create_indexes([
+            IndexModel([(EXPIRES, 1)], expireAfterSeconds=0),
+            IndexModel(
+                [("_id.o", 1), ("_id.c", 1), ("created_at", -1)],
+                name="refusals",
+                partialFilterExpression={"refused": True},
+            ),
+        ])  # fmt: skip
 
 
 def _ensure_room(address: PlacementAddress) -> None:
@@ -132,6 +153,16 @@ class Record:
         if isinstance(found, Answer):
             return found
         raise IdempotencyInProgress
+
+
+def _forget_oldest_refusals(records: Collection[Document], stored_id: Document) -> None:
+    """Keep the newest of a sender's."""
+    mine = {"_id.o": stored_id["o"], "_id.c": stored_id["c"], "refused": True}
+    with driver_errors(writing=True):
+        newest_first = records.find(mine, {"_id": 1}).sort("created_at", -1)
+        ids = [row["_id"] for row in newest_first.skip(REFUSALS_MAX).limit(PRUNE_BATCH)]
+        if ids:
+            records.delete_many({"_id": {"$in": ids}, "refused": True})
 
 
 def _spell(answer: Answer) -> Document:
@@ -201,14 +232,19 @@ class Progress:
     def keep(self, address: PlacementAddress, answer: Answer) -> Answer:
         """Note an answer outside of any transaction. Return it, or what another attempt got.
 
-        Raises IdempotencyInProgress while another attempt is on and has not got any.
+        Where nothing was written, only the newest REFUSALS_MAX of a sender stay. Raises
+        IdempotencyInProgress while another attempt is on and has not got any.
         """
         if self._record is None:
             return answer
+        refused = {"refused": True} if self._step == 0 else {}
         try:
-            self._write(address, None, {"answer": _spell(answer)})
+            self._write(address, None, {"answer": _spell(answer), **refused})
         except IdempotencyInProgress:
             return self._record.get_answer(address)
+        if refused:
+            with suppress(TenancyError):  # what is too much now goes with the next one
+                _forget_oldest_refusals(records_of(address), self._record.stored_id)
         return answer
 
     def _write(
@@ -230,6 +266,8 @@ class Progress:
         assert self._record is not None
         now = now_ms()
         fresh = {**change, "step": self._step + 1, EXPIRES: DatetimeMS(now + KEPT_MS)}
+        if session is not None:
+            fresh[TRANSACTION] = Binary(transaction_of(session))
         if self._step == 0:
             new = {
                 "_id": self._record.stored_id, "digest": self._record.ask.digest,

@@ -15,7 +15,8 @@ What is alive at a time, in units of 32 MiB (`expression_weights`), and what bou
 A document that comes out of a `$group` with `$push`, `$addToSet` or `$mergeObjects`, or out of a
 `$facet`, may itself have 100 MB: from there on everything is weighed for such a one. `$unwind`,
 `$match`, `$limit`, `$skip` and `$unset` put nothing together. A field inside of another one, `a.b`
-or `{a: {b: ...}}`, is computed once for each element where `a` is an array, and weighed so.
+or `{a: {b: ...}}`, is made once for each element where `a` is an array, and weighed so; what is
+computed for it is computed once, before: see `hoisting`.
 
 So no accepted pipeline makes MongoDB allocate more than MAX_WEIGHT units: 50 * 32 MiB, 1.6 GiB, and
 that only for documents made for it.

@@ -8,6 +8,7 @@ from tenancy.mongo.expression_operators import ACCUMULATORS
 from tenancy.mongo.expressions import ExpressionWalk
 from tenancy.mongo.field_paths import colliding, flaw_of_name, flaw_of_path
 from tenancy.mongo.filters import FilterWalk
+from tenancy.mongo.hoisting import hoisted
 from tenancy.mongo.pipeline_weights import Load
 from tenancy.mongo.query_values import Path, is_whole, meant
 from tenancy.mongo.raw_json import shown
@@ -77,11 +78,16 @@ class PipelineWalk(ExpressionWalk):
             at = (path, index)
             name, value = self._check_stage(each, at, is_branch=is_branch)
             compiled = STAGES[name](self, value, (at, name))
-            self.load = self.load.behind(name, compiled)
-            if self.load.is_too_much:
-                self.refuse(at, TOO_MUCH, QueryTooComplex)
-            read.append({name: compiled})
+            read += self._weighed(hoisted(name, compiled), at)
         return read
+
+    def _weighed(self, stages: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+        """Return what does the work of one stage, unless it could take too much memory."""
+        for stage in stages:
+            self.load = self.load.behind(*next(iter(stage.items())))
+            if self.load.is_too_much:
+                self.refuse(path, TOO_MUCH, QueryTooComplex)
+        return stages
 
     def _check_stage(self, raw: Any, path: Path, *, is_branch: bool) -> tuple[str, Any]:
         stage = self.check_object(raw, path, "A stage")
@@ -244,9 +250,6 @@ class PipelineWalk(ExpressionWalk):
                 message = f"There is no {shown(key)} here.{meant(key, known)}"
                 self.refuse((path, key), message)
 
-    def _read_count(self, raw: Any, path: Path) -> str:
-        return self._check_name(raw, path)
-
     def _read_bucket(self, raw: Any, path: Path) -> dict[str, Any]:
         bucket = self.check_object(raw, path, "$bucket")
         self._check_known(bucket, path, BUCKET_FIELDS)
@@ -290,7 +293,7 @@ STAGES: Mapping[str, Callable[[PipelineWalk, Any, Path], Any]] = {
     "$set": PipelineWalk._read_set,  # noqa: SLF001
     "$unset": PipelineWalk._read_unset,  # noqa: SLF001
     "$unwind": PipelineWalk._read_unwind,  # noqa: SLF001
-    "$count": PipelineWalk._read_count,  # noqa: SLF001
+    "$count": PipelineWalk._check_name,  # noqa: SLF001
     "$bucket": PipelineWalk._read_bucket,  # noqa: SLF001
     "$facet": PipelineWalk._read_facet,  # noqa: SLF001
     "$sortByCount": PipelineWalk._read_sort_by_count,  # noqa: SLF001

@@ -2,7 +2,13 @@
 
 from pymongo.errors import NetworkTimeout, OperationFailure
 
-from tenancy.exceptions import InvalidQuery, QueryTimeout, QueryTooComplex, TenancyError
+from tenancy.exceptions import (
+    FieldError,
+    InvalidQuery,
+    QueryTimeout,
+    QueryTooComplex,
+    TenancyError,
+)
 from tenancy.mongo.errors import (
     BACKGROUND_OPERATION_IN_PROGRESS,
     BSON_OBJECT_TOO_LARGE,
@@ -39,6 +45,10 @@ NOT_COMPUTABLE = (
     "of the bounds, that it takes."
 )
 
+TWO_ARRAYS = "MongoDB cannot sort by two fields that hold arrays in one document."
+# MongoDB's words: the code is that of every value it takes for a bad one.
+_PARALLEL_ARRAYS = "parallel arrays"
+
 
 class query_errors(driver_errors):  # noqa: N801 -- used as contextlib.suppress is
     """Turn what the driver raises for a read in the block into a TenancyError.
@@ -65,6 +75,33 @@ class query_errors(driver_errors):  # noqa: N801 -- used as contextlib.suppress 
                 )
             if error.code in _NOT_COMPUTABLE or _is_of_one_place(error.code):
                 return InvalidQuery(NOT_COMPUTABLE)
+        return super()._meaning(error)
+
+
+class pipeline_errors(query_errors):  # noqa: N801 -- used as contextlib.suppress is
+    """The same for expressions, which a request has in its `pipeline`."""
+
+    __slots__ = ()
+
+    def _meaning(self, error: Exception) -> TenancyError:
+        meaning = super()._meaning(error)
+        if isinstance(meaning, InvalidQuery) and not meaning.errors:
+            meaning.errors = (FieldError("/pipeline", "not_computable", meaning.detail),)
+        return meaning
+
+
+class sort_errors(query_errors):  # noqa: N801 -- used as contextlib.suppress is
+    """The same for a filter and a sort, which a request has as `sort`.
+
+    Neither holds an expression that could quote what documents hold: the words are MongoDB's own.
+    """
+
+    __slots__ = ()
+
+    def _meaning(self, error: Exception) -> TenancyError:
+        is_bad = isinstance(error, OperationFailure) and error.code == BAD_VALUE
+        if is_bad and _PARALLEL_ARRAYS in str(error):
+            return InvalidQuery(TWO_ARRAYS, errors=[FieldError("/sort", "invalid", TWO_ARRAYS)])
         return super()._meaning(error)
 
 

@@ -4,7 +4,7 @@ Most of a document is stored as it was parsed. So this looks at each value once,
 copies only what changes, and gives up at the first doubt.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import is_
 from struct import Struct
@@ -15,11 +15,10 @@ from bson.errors import BSONError
 from bson.int64 import Int64
 
 from tenancy.mongo.extended_types import CODEC_OPTIONS, UNREADABLE, WRAPPERS, read_wrapper
+from tenancy.mongo.spelling import EXACT_IN_JAVASCRIPT
 
 # These are in BSON what they are in JSON.
 SAME = frozenset({str, bool, float, type(None)})
-# The encoder sees for itself which integers need 64 bits.
-PLAIN = SAME | {int}
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 _LENGTH = Struct("<i")
 
@@ -90,15 +89,48 @@ def _quick_list(value: list[Any], levels: int) -> list[Any]:
     return value if all(map(is_, decoded, value)) else decoded
 
 
-def encode_plain(documents: Sequence[dict[str, Any]], levels: int) -> list[bytes]:
-    """Return the BSON of documents that are nothing but JSON's own types, without an `_id`.
+def are_plain(documents: Iterable[dict[str, Any]], levels: int) -> bool:
+    """Return whether documents are nothing but JSON that follows the rules, as it is.
 
-    All are encoded by one call, as an array: the driver takes half as long for that. Raises
-    Doubtful if one of them is anything else, or has a name that is reserved at the top.
+    So many levels are allowed, and integers that JavaScript has, too: others are spelled with their
+    type. The documents are looked at together, level by level: they have few names, and few values
+    hold others.
     """
-    if any(name[:1] == "_" for name in set[str]().union(*documents)):
-        raise Doubtful
-    _look_at_all(documents, levels)
+    objects, lists = list(documents), list[list[Any]]()
+    try:
+        for _ in range(levels):
+            if any(map(_is_doubtful, set[str]().union(*objects))):
+                return False
+            values = chain.from_iterable((*map(dict.values, objects), *lists))
+            objects, lists = _holders_among(values)
+            if not objects and not lists:
+                return True
+    except Doubtful:
+        pass
+    return False
+
+
+def _holders_among(values: Iterable[Any]) -> tuple[list[dict[str, Any]], list[list[Any]]]:
+    """Return the objects and the lists. Raises Doubtful for a value that is not plain."""
+    objects, lists = list[dict[str, Any]](), list[list[Any]]()
+    for value in values:
+        kind = type(value)
+        if kind is str or kind in SAME:
+            continue
+        if kind is dict:
+            objects.append(value)
+        elif kind is list:
+            lists.append(value)
+        elif kind is not int or not -EXACT_IN_JAVASCRIPT <= value <= EXACT_IN_JAVASCRIPT:
+            raise Doubtful
+    return objects, lists
+
+
+def encode_together(documents: Sequence[dict[str, Any]]) -> list[bytes]:
+    """Return the BSON of each document's fields, as `elements_of` does. Raises Doubtful.
+
+    All are encoded by one call, as an array: the driver takes half as long for that.
+    """
     try:
         array = encode({"": documents}, codec_options=CODEC_OPTIONS)
     except (BSONError, OverflowError, UnicodeError) as error:
@@ -106,36 +138,16 @@ def encode_plain(documents: Sequence[dict[str, Any]], levels: int) -> list[bytes
     return _cut(array, len(documents))
 
 
-def _look_at_all(documents: Sequence[dict[str, Any]], levels: int) -> None:
-    """Raise Doubtful unless documents are nothing but JSON, of at most so many levels.
-
-    They are looked at together, level by level: they have few names, and few values hold others.
-    """
-    objects, lists = list(documents), list[list[Any]]()
-    for _ in range(levels):
-        if any(map(_is_doubtful, set[str]().union(*objects))):
-            raise Doubtful
-        values = chain(*map(dict.values, objects), *lists)
-        inner = [value for value in values if type(value) not in PLAIN]
-        objects = [value for value in inner if type(value) is dict]
-        lists = [value for value in inner if type(value) is list]
-        if len(objects) + len(lists) < len(inner):
-            raise Doubtful
-        if not inner:
-            return
-    raise Doubtful
-
-
 def _cut(array: bytes, count: int) -> list[bytes]:
-    """Return the documents of the array that is all there is, its name empty, in some BSON.
+    """Return the elements of the documents in the array that is all there is, its name empty.
 
-    Before each are its type and its number, which ends with a NUL, and it begins with its length:
-    https://bsonspec.org/spec.html.
+    Before each document are its type and its number, which ends with a NUL; it begins with its
+    length and ends with a NUL: https://bsonspec.org/spec.html.
     """
     parts = []
     end = 2 * _LENGTH.size + 2  # the lengths of both, a type and an empty name
     for _ in range(count):
         start = array.index(b"\0", end) + 1
         end = start + _LENGTH.unpack_from(array, start)[0]
-        parts.append(array[start:end])
+        parts.append(array[start + _LENGTH.size : end - 1])
     return parts

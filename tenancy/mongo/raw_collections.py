@@ -16,7 +16,7 @@ from pymongo.errors import BulkWriteError
 from tenancy.mongo.boundary import Document, boundary_of
 from tenancy.mongo.clients import get_database
 from tenancy.mongo.errors import driver_errors, positions_of_taken_ids
-from tenancy.mongo.extended_types import CODEC_OPTIONS
+from tenancy.mongo.extended_types import CODEC_OPTIONS, RAW_OPTIONS
 from tenancy.mongo.fences import STRAY_SUFFIX, carry_document
 from tenancy.mongo.raw_documents import id_of, raw_form_of, split_batch
 from tenancy.names import PlacementAddress
@@ -27,7 +27,9 @@ BATCH_DOCUMENTS = 1_000
 BATCH_BYTES = 2 * 1024 * 1024
 # How many documents are read before anything is known of their size.
 FIRST_DOCUMENTS = 100
-CHUNK_IDS = 200
+# How many are looked for by their `_id`s at once, before it is known that they are large. Each time
+# costs three commands that wait for a majority: with 200, changes were applied half as fast.
+CHUNK_IDS = 500
 
 
 class RawCollection:
@@ -50,24 +52,28 @@ class RawCollection:
             with self._find_range(start, end, limit=limit + 1) as cursor:
                 found = [self._form.bare(each) for each in split_batch(next(cursor, b""))]
                 is_all = not cursor.alive and len(found) <= limit
-            self._learn(found)
+            self._learn(len(found), sum(map(len, found)))
             if is_all:
                 return found, end
             if len(found) == 1:
                 return found, self._next_id(id_of(found[0]), end)
         return found[:-1], id_of(found[-1])
 
-    def _learn(self, found: list[bytes]) -> None:
+    def _learn(self, documents: int, size: int) -> None:
         """Choose how many documents to read at once by the size of the last ones."""
-        size = sum(map(len, found))
         if size:
-            self._fitting = max(1, min(BATCH_DOCUMENTS, BATCH_BYTES * len(found) // size))
+            self._fitting = max(1, min(BATCH_DOCUMENTS, BATCH_BYTES * documents // size))
 
     def in_chunks(self, ids: list[Any]) -> Iterator[list[Any]]:
-        """Yield so many `_id`s at a time as their documents may be read at once."""
-        step = min(CHUNK_IDS, self._fitting)
-        for place in range(0, len(ids), step):
+        """Yield so many `_id`s at a time as their documents may be read at once.
+
+        By the size of those that were read last, the chunk before included.
+        """
+        place = 0
+        while place < len(ids):
+            step = min(CHUNK_IDS, self._fitting)
             yield ids[place : place + step]
+            place += step
 
     def _next_id(self, after: Any, end: Any) -> Any:
         """Return the `_id` that follows one which is there, or `end`."""
@@ -92,10 +98,14 @@ class RawCollection:
 
     def read_ids(self, ids: Sequence[Any]) -> Iterator[bytes]:
         """Yield those documents with one of these `_id`s that are there."""
+        documents = size = 0
         with driver_errors(writing=False):
             batches: Any = self._collection.find_raw_batches(self._with_ids(ids))
             for batch in batches:
-                yield from (self._form.bare(each) for each in split_batch(batch))
+                found = [self._form.bare(each) for each in split_batch(batch)]
+                documents, size = documents + len(found), size + sum(map(len, found))
+                yield from found
+        self._learn(documents, size)
 
     def read_newer(self, since_ms: int) -> Iterator[bytes]:
         """Yield the documents that were written after a time, in milliseconds since 1970."""
@@ -114,7 +124,9 @@ class RawCollection:
         Raises AlreadyExists when a unique index refuses one.
         """
         for batch in in_batches(documents):
-            stored = [RawBSONDocument(self._form.stored(document)) for document in batch]
+            stored = [
+                RawBSONDocument(self._form.stored(document), RAW_OPTIONS) for document in batch
+            ]
             with driver_errors(writing=True):
                 try:
                     self._collection.insert_many(stored, ordered=False)

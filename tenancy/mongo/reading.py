@@ -4,16 +4,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from bson import encode
+from bson.errors import InvalidBSON
 
 from tenancy.exceptions import DocumentNotFound, QueryTooComplex
 from tenancy.mongo.advice import advised
 from tenancy.mongo.clients import Document
+from tenancy.mongo.distinct_values import stages_of_distinct
 from tenancy.mongo.errors import driver_errors
+from tenancy.mongo.extended_types import REPLY_OPTIONS
 from tenancy.mongo.filters import equalities_of
 from tenancy.mongo.indexes import IndexSpec
 from tenancy.mongo.plans import points_of
-from tenancy.mongo.query_errors import query_errors
+from tenancy.mongo.query_errors import pipeline_errors, query_errors
 from tenancy.mongo.query_plans import Explanation, explanation_of
+from tenancy.mongo.raw_batches import read_rows
 from tenancy.mongo.revisions import shown
 from tenancy.mongo.sorted_pages import (
     Count,
@@ -61,12 +65,15 @@ class ReadableCollection(PagedCollection):
             start = self._boundary.stored_id(after)
             wanted = {"$and": [{"_id": {"$ne": start}}, wanted]}
         with driver_errors(writing=False):
-            cursor = self._collection.find(wanted, sort=[("_id", 1)], limit=limit + 1)
+            cursor: Any = self._collection.find(
+                wanted, sort=[("_id", 1)], limit=limit + 1, batch_size=limit + 1
+            )
             if after is not START:
                 cursor = cursor.min([("_id", start)]).hint([("_id", 1)])
             if after is not START and self._boundary.end is not None:
                 cursor = cursor.max([("_id", self._boundary.end)])
-            found = [shown(self._bare(document)) for document in cursor.batch_size(limit + 1)]
+            rows, limit = read_rows(cursor, limit)
+        found = [shown(self._bare(row)) for row in rows]
         return Page(found[:limit], len(found) > limit)
 
     def count(self, query: Document | None = None) -> int:
@@ -104,11 +111,21 @@ class ReadableCollection(PagedCollection):
             return Count(self._collection.estimated_document_count(), "estimated")
 
     def aggregate(self, stages: Iterable[Document]) -> Iterator[Document]:
-        """Return what checked pipeline stages make of the documents; only its own are in reach."""
-        with query_errors():
-            yield from self._collection.aggregate(
-                self._boundary.pipeline(stages), session=self._session, allowDiskUse=False
-            )
+        """Return what checked pipeline stages make of the documents; only its own are in reach.
+
+        The errors of expressions quote the values they met, cut in the middle of a letter: what
+        cannot be read is asked for once more, to learn whether it was such an error.
+        """
+        pipeline = self._boundary.pipeline(stages)
+        with pipeline_errors():
+            try:
+                yield from self._collection.aggregate(
+                    pipeline, session=self._session, allowDiskUse=False
+                )
+            except InvalidBSON:
+                for _ in self._lenient.aggregate(pipeline, allowDiskUse=False):
+                    pass
+                raise
 
     def aggregated(self, stages: Iterable[Document]) -> list[Document]:
         """Return all that checked stages make; raise QueryTooComplex over 10,000 or 16 MiB."""
@@ -122,7 +139,8 @@ class ReadableCollection(PagedCollection):
 
         Raises QueryTooComplex over 10,000 values or 1 MiB.
         """
-        rows = self.aggregate(_stages_of_distinct(field, query))
+        order: list[Document] = [{"$sort": {"_id": 1}}, {"$limit": DISTINCT_MAX_VALUES + 1}]
+        rows = self.aggregate([{"$match": query}, *stages_of_distinct(field), *order])
         hint = "Ask for fewer documents in the filter, or page through /query by the field."
         found = _bounded(rows, DISTINCT_MAX_VALUES, DISTINCT_MAX_BYTES, hint)
         return [row["_id"]["v"] for row in found]
@@ -140,24 +158,9 @@ class ReadableCollection(PagedCollection):
             }
             find |= {"hint": walk.index} if walk and not is_by_id(wanted) else {}
             answer = self._collection.database.command(
-                {"explain": find, "verbosity": "executionStats"}
+                {"explain": find, "verbosity": "executionStats"}, codec_options=REPLY_OPTIONS
             )
         return explanation_of(answer, wanted.points, wanted.order)
-
-
-def _stages_of_distinct(field: str, query: Document) -> Iterator[Document]:
-    """Give the stages that find what MongoDB's `distinct` does, wherever the arrays are."""
-    yield {"$match": query}
-    names = field.split(".")
-    if names[0] != "_id":  # an `_id` is never an array
-        yield {"$project": {field: 1}}
-    for depth in range(1, len(names) + 1):
-        path = "$" + ".".join(names[:depth])
-        yield {"$unwind": {"path": path, "preserveNullAndEmptyArrays": True}}
-    yield {"$match": {"$expr": {"$ne": [{"$type": f"${field}"}, "missing"]}}}
-    yield {"$group": {"_id": {"v": f"${field}"}}}
-    yield {"$sort": {"_id": 1}}
-    yield {"$limit": DISTINCT_MAX_VALUES + 1}
 
 
 def _bounded(rows: Iterator[Document], most: int, most_bytes: int, hint: str) -> list[Document]:

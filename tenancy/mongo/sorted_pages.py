@@ -30,7 +30,8 @@ from tenancy.mongo.plans import (
     suggested_keys,
 )
 from tenancy.mongo.projected import includes, presented
-from tenancy.mongo.query_errors import BAD_VALUE, query_errors
+from tenancy.mongo.query_errors import BAD_VALUE, sort_errors
+from tenancy.mongo.raw_batches import read_rows, read_sorted_rows
 from tenancy.mongo.revisions import shown
 from tenancy.mongo.sort_keys import (
     ENTRY,
@@ -118,12 +119,12 @@ class PagedCollection(Handle):
         position: Position | None = None,
         indexes: Sequence[IndexSpec] = (),
     ) -> Page:
-        """Return at most `limit` (1..1000) documents after a position.
+        """Return at most `limit` (1..1000) documents after a position, and at most about 16 MiB.
 
         `indexes` are those that the collection should have; one that MongoDB does not have is not
         missed. Raises SortNeedsIndex, InvalidQuery or QueryTimeout.
         """
-        with advised(wanted.points, wanted.order), query_errors():
+        with advised(wanted.points, wanted.order), sort_errors():
             walk = self.find_walk(wanted, indexes, tie=position.tie if position else None)
             if is_by_id(wanted):
                 return self._page_by_id(wanted, limit, position, walk)
@@ -179,9 +180,9 @@ class PagedCollection(Handle):
             query = {"$and": [later, query]} if query else later
         try:
             hint = walk.index if walk else None
-            rows = self._find(query, wanted.fields, (("_id", by),), limit, hint)
+            rows, limit = self._find(query, wanted.fields, (("_id", by),), limit, hint)
         except _NotBuilt:
-            rows = self._find(query, wanted.fields, (("_id", by),), limit, None)
+            rows, limit = self._find(query, wanted.fields, (("_id", by),), limit, None)
         found = [shown(row) for row in self._all_bare(rows[:limit])]
         if len(rows) <= limit:
             return Page(found, has_more=False)
@@ -190,9 +191,9 @@ class PagedCollection(Handle):
     def _find(
         self, query: Document, projection: Document | None, order: Order, limit: int,
         hint: str | None, bounds: Bounds = OPEN,
-    ) -> list[Document]:  # fmt: skip
-        """Return one more than `limit`, so that one knows whether there are more. One command."""
-        cursor = self._collection.find(
+    ) -> tuple[list[Document], int]:  # fmt: skip
+        """Return what `read_rows` does. One command."""
+        cursor: Any = self._collection.find(
             query, projection, sort=list(order), limit=limit + 1, batch_size=limit + 1,
             session=self._session,
         )  # fmt: skip
@@ -202,23 +203,24 @@ class PagedCollection(Handle):
         cursor = cursor.min(low) if low else cursor
         cursor = cursor.max(high) if high else cursor
         with _IndexIsThere():
-            return cursor.to_list()  # at once: row by row is a third of what a row costs
+            return read_rows(cursor, limit)
 
     # --- along an index
 
     def _walk(self, walk: Walk, wanted: Selection, limit: int, position: Position | None) -> Page:
         if position is not None and (position.in_empty_arrays or self._sorts_arrays(walk)):
             return self._sort(walk.order, wanted, limit, position, hint=walk.index)
-        rows = self._walked(walk, wanted, limit, position, marked=includes(wanted.fields))
+        asked = limit
+        rows, limit = self._walked(walk, wanted, asked, position, marked=includes(wanted.fields))
         last = rows[limit - 1 : limit]
         if position is not None and not all(is_first_entry(row, walk.order) for row in rows):
-            return self._sort(walk.order, wanted, limit, position, hint=walk.index)
+            return self._sort(walk.order, wanted, asked, position, hint=walk.index)
         if wanted.fields is None and any(may_be_empty_array(row, walk.order) for row in last):
-            rows = self._walked(walk, wanted, limit, position, marked=True)
+            rows, limit = self._walked(walk, wanted, asked, position, marked=True)
         elif (
             not includes(wanted.fields) and wanted.fields and any(None in row[KEY] for row in last)
         ):
-            return self._sort(walk.order, wanted, limit, position, hint=walk.index)
+            return self._sort(walk.order, wanted, asked, position, hint=walk.index)
         keys = [tuple(row[KEY]) for row in rows]
         return _page(rows, keys, limit, walk.order[-1][1])
 
@@ -233,7 +235,7 @@ class PagedCollection(Handle):
 
     def _walked(
         self, walk: Walk, wanted: Selection, limit: int, position: Position | None, *, marked: bool
-    ) -> list[Document]:
+    ) -> tuple[list[Document], int]:
         query, bounds = wanted.query, OPEN
         if position is not None:
             bounds = walk.bounds(position)
@@ -260,12 +262,14 @@ class PagedCollection(Handle):
         if wanted.fields:
             kept = {KEY: 1} if includes(wanted.fields) else {}
             stages.append({"$project": {**wanted.fields, **kept}})
-        options: dict[str, Any] = {"hint": hint} if hint else {}
+        # One more than there will be: so MongoDB sees that there are no more, and ends the cursor.
+        options: dict[str, Any] = {"batchSize": limit + 2, **({"hint": hint} if hint else {})}
         with _IndexIsThere():
             found = self._collection.aggregate(
                 stages, session=self._session, allowDiskUse=True, **options
             )
-            rows = [self._bare(row) for row in found]
+            stored, limit = read_sorted_rows(found, limit)
+        rows = [self._bare(row) for row in stored]
         keys = [(*row[KEY][:-1], row["_id"]) for row in rows]
         return _page(rows, keys, limit, order[-1][1])
 

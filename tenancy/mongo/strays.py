@@ -15,7 +15,7 @@ from bson.raw_bson import RawBSONDocument
 from tenancy.mongo import fences
 from tenancy.mongo.boundary import boundary_of
 from tenancy.mongo.errors import driver_errors
-from tenancy.mongo.extended_types import CODEC_OPTIONS
+from tenancy.mongo.extended_types import CODEC_OPTIONS, RAW_OPTIONS
 from tenancy.mongo.fences import STRAY_SUFFIX
 from tenancy.mongo.inventory import has_documents
 from tenancy.mongo.provisioning import drop_physical, get_collection
@@ -66,7 +66,7 @@ class StrayCollection:
 
     def remove(self, document: bytes) -> bool:
         """Delete a document here that was carried. Return False if it has changed since."""
-        stored = RawBSONDocument(self._form.stored(document))
+        stored = RawBSONDocument(self._form.stored(document), RAW_OPTIONS)
         unchanged = {"$expr": {"$eq": ["$$ROOT", {"$literal": stored}]}}
         only = {"_id": self._boundary.stored_id(id_of(document)), **unchanged}
         with driver_errors(writing=True):
@@ -92,7 +92,10 @@ def remove_if_empty(address: PlacementAddress, physical: str) -> bool:
 
 def holds_only_marks(address: PlacementAddress, logical: str) -> bool:
     """Return whether no document of a collection has anything but its `_id`."""
-    return all(len(RawBSONDocument(each)) == 1 for each in _all(RawCollection(address, logical)))
+    return all(
+        len(RawBSONDocument(each, RAW_OPTIONS)) == 1
+        for each in _all(RawCollection(address, logical))
+    )
 
 
 def _all(collection: RawCollection) -> Iterator[bytes]:

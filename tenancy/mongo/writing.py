@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Any
 
-from bson import ObjectId, encode
+from bson import encode
 from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError
 
@@ -20,7 +20,7 @@ from tenancy.exceptions import (
 )
 from tenancy.mongo.clients import Document
 from tenancy.mongo.errors import driver_errors, refused_writes
-from tenancy.mongo.extended_types import CODEC_OPTIONS
+from tenancy.mongo.extended_types import CODEC_OPTIONS, RAW_OPTIONS
 from tenancy.mongo.reading import ReadableCollection
 from tenancy.mongo.revisions import bytes_of_meta
 
@@ -32,7 +32,7 @@ BEFORE = {"_meta": 1, "size": {"$bsonSize": "$$ROOT"}}
 
 # The length of a document in front of its elements, and the NUL behind them.
 EMPTY_BYTES = 5
-_LENGTH = Struct("<i")
+LENGTH = Struct("<i")
 
 
 class WritableCollection(ReadableCollection):
@@ -57,19 +57,10 @@ class WritableCollection(ReadableCollection):
         self._check(fields)
         return _document_of(elements + meta), size
 
-    def _ready_encoded(self, document_id: Any, encoded: bytes, meta: bytes) -> tuple[Any, int]:
-        """The same, but not shown to `check`, for the BSON of fields without an `_id`."""
-        elements = _id_element(self._boundary.stored_id(document_id)) + encoded[_LENGTH.size : -1]
-        size = self._bounded_size(len(elements))
-        return _document_of(elements + meta), size
-
     def _bounded_size(self, stored_bytes: int) -> int:
         """Return the size of the fields, or refuse them."""
         size = stored_bytes + EMPTY_BYTES - self._boundary.id_extra_bytes
-        if size > self._max_bytes:
-            raise PayloadTooLarge(
-                f"The document has {size:,} bytes; {self._max_bytes:,} are allowed."
-            )
+        check_size(size, self._max_bytes)
         return size
 
     def _insert_unordered(self, documents: Sequence[Any]) -> dict[int, TenancyError]:
@@ -91,17 +82,17 @@ class WritableCollection(ReadableCollection):
 
 def elements_of(document: Document) -> bytes:
     """Return the BSON of a document's fields, one after another, as they stand inside of it."""
-    return encode(document, codec_options=CODEC_OPTIONS)[_LENGTH.size : -1]
+    return encode(document, codec_options=CODEC_OPTIONS)[LENGTH.size : -1]
+
+
+def check_size(size: int, max_bytes: int) -> None:
+    """Raise PayloadTooLarge for fields that have too many bytes of BSON."""
+    if size > max_bytes:
+        raise PayloadTooLarge(f"The document has {size:,} bytes; {max_bytes:,} are allowed.")
 
 
 def _document_of(elements: bytes) -> RawBSONDocument:
-    return RawBSONDocument(_LENGTH.pack(len(elements) + EMPTY_BYTES) + elements + b"\0")
-
-
-def _id_element(stored_id: Any) -> bytes:
-    if type(stored_id) is ObjectId:  # nearly always; the layout: https://bsonspec.org/spec.html
-        return b"\x07_id\0" + stored_id.binary
-    return elements_of({"_id": stored_id})
+    return RawBSONDocument(LENGTH.pack(len(elements) + EMPTY_BYTES) + elements + b"\0", RAW_OPTIONS)
 
 
 def with_id(document_id: Any, fields: Document) -> Document:

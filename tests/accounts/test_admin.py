@@ -11,8 +11,8 @@ from accounts.models import Membership, Session, User
 from accounts.passwords import matches
 from accounts.roles import Role
 from accounts.sessions import Device, open_session
-from tenancy import lifecycle
 from tenancy.models import AuditEvent
+from tests.conftest import found_organization
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick", "mongo")]
 
@@ -44,7 +44,7 @@ def operator_who_may(*codenames):
 
 @pytest.fixture
 def initech():
-    return lifecycle.create_organization("Initech", by="command:test")
+    return found_organization("Initech")
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from accounts.locking import lock_user
 from accounts.models import Membership, User
 from accounts.passwords import matches
 from accounts.roles import Role
-from tenancy import lifecycle
 from tenancy.models import AuditEvent
 from tests.accounts.authenticator import code_of
-from tests.conftest import PASSWORD, hashed_password
+from tests.conftest import PASSWORD, found_organization, hashed_password
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick", "mongo")]
 
@@ -38,7 +37,7 @@ def operator(root):
 
 @pytest.fixture
 def initech():
-    return lifecycle.create_organization("Initech", by="command:test")
+    return found_organization("Initech")
 
 
 @pytest.fixture

@@ -7,43 +7,21 @@ import pytest
 from django.urls import resolve
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.models import Membership, User
 from accounts.principals import forget_members
 from tenancy import lifecycle
 from tenancy.models import Operation, Organization
 from tenancy.operations import resume_operations
 from tests.conftest import ACTOR, PASSWORD
+from tests.legacy_client import FORM, assert_problem, get, login, state
 
 pytestmark = pytest.mark.usefixtures("quick")
 
 BODY = {"organization_name": "Umbrella Corp", "email": "Dora@Example.com", "password": PASSWORD}
-FORM = "application/x-www-form-urlencoded"
 
 
 def create(client, **changes):
     return client.post("/org/create", BODY | changes)
-
-
-def get(client, name):
-    return client.get("/org/get", {"organization_name": name})
-
-
-def login(email, password=PASSWORD):
-    return APIClient().post("/admin/login", {"email": email, "password": password})
-
-
-def assert_problem(answer, status, code=None):
-    body = answer.json()
-    assert (answer.status_code, body["code"]) == (status, code or body["code"])
-    assert answer["Content-Type"] == "application/problem+json"
-    assert body["detail"]
-
-
-def state(cast):
-    """Return all that a refused request must leave as it was."""
-    row = Organization.objects.get(pk=cast.id)
-    users = list(User.objects.order_by("email").values_list("email", "password", "is_active"))
-    return row.name, row.slug, row.status, row.placement.namespace, users
 
 
 # --- / and /health ------------------------------------------------------------------------------
@@ -373,3 +351,32 @@ def test_answers_to_a_token_are_marked_too(acme, alice, method, body):
 @pytest.mark.parametrize("path", ["/org/create", "/org/get", "/org/update", "/org/delete"])
 def test_routes_have_no_other_spelling(db, nobody, path):
     assert_problem(nobody.get(f"{path}/"), 404, "not_found")
+
+
+def test_the_address_of_the_admin_is_the_one_there_is_now(alice, bob, acme, settings):
+    settings.ACCOUNTS_ROW_TTL = 3_600
+    assert get(bob, "Acme").json()["admin_email"] == "alice@example.com"
+
+    changed = alice.put("/org/update", {"email": "ada@example.com"})
+    assert changed.status_code == 200, changed.content
+    assert get(bob, "Acme").json()["admin_email"] == "ada@example.com"
+
+    row = Membership.objects.get(organization=acme.id, user__email="bob@example.com")
+    asked = {"member": str(row.pk)}
+    handed_over = sign_in_again("ada@example.com").post("/api/v1/organization/transfer", asked)
+    assert handed_over.status_code == 200, handed_over.content
+    owner = sign_in_again("bob@example.com")
+    assert get(owner, "Acme").json()["admin_email"] == "bob@example.com"
+
+
+def sign_in_again(email):
+    client = APIClient()
+    body = {"email": email, "password": PASSWORD}
+    token = client.post("/api/v1/auth/login", body).json()["access_token"]
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    return client
+
+
+def test_a_name_that_is_not_utf_8_is_refused_and_not_guessed_at(acme, alice):
+    for raw in ("Acme%ff", "acme%c0%af"):
+        assert_problem(alice.get(f"/org/get?organization_name={raw}"), 400, "invalid_parameter")

@@ -10,16 +10,12 @@ from accounts.roles import Role
 from tenancy import catalog, lifecycle
 from tenancy.exceptions import ClusterUnavailable
 from tenancy.models import Operation, Organization
-from tests.conftest import ACTOR, PASSWORD, make_cast
+from tests.conftest import ACTOR, make_cast
+from tests.legacy_client import FORM, assert_problem, get, login, state
 
 pytestmark = pytest.mark.usefixtures("quick")
 
 NEW_PASSWORD = "another horse 10 battery"
-FORM = "application/x-www-form-urlencoded"
-
-
-def get(client, name):
-    return client.get("/org/get", {"organization_name": name})
 
 
 def update(client, **body):
@@ -29,24 +25,6 @@ def update(client, **body):
 def delete(client, name=None):
     query = {} if name is None else {"organization_name": name}
     return client.delete("/org/delete", query_params=query)
-
-
-def login(email, password=PASSWORD):
-    return APIClient().post("/admin/login", {"email": email, "password": password})
-
-
-def assert_problem(answer, status, code=None):
-    body = answer.json()
-    assert (answer.status_code, body["code"]) == (status, code or body["code"])
-    assert answer["Content-Type"] == "application/problem+json"
-    assert body["detail"]
-
-
-def state(cast):
-    """Return all that a refused request must leave as it was."""
-    row = Organization.objects.get(pk=cast.id)
-    users = list(User.objects.order_by("email").values_list("email", "password", "is_active"))
-    return row.name, row.slug, row.status, row.placement.namespace, users
 
 
 @pytest.fixture
@@ -300,6 +278,16 @@ def test_delete_naming_another_deletes_nothing(acme, globex, alice, way, name):
     assert_problem(way(alice, name), 403 if name == "Globex" else 404)
 
     assert (state(acme), state(globex)) == before
+
+
+def test_delete_goes_by_the_name_that_another_process_has_just_given(acme_with_document, alice):
+    assert alice.get("/api/v1/organization").status_code == 200  # it is kept in this process
+    row = Organization.objects.filter(pk=acme_with_document.id)
+    row.update(name="Umbrella", slug="umbrella")
+
+    assert_problem(delete(alice, "Acme"), 404)
+    assert row.get().status == "active"
+    assert delete(alice, "Umbrella").status_code == 200
 
 
 @pytest.mark.parametrize(

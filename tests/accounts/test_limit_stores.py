@@ -11,6 +11,8 @@ from accounts.redis_windows import RedisWindows
 from tests.redis_servers import running_redis, wait_until
 from tests.servers import at_once
 
+pytestmark = pytest.mark.usefixtures("patient_redis")
+
 A, B = Window("a", 3, 60), Window("b", 5, 60)
 
 

@@ -17,6 +17,8 @@ from accounts.hashing import CURRENT_FORM, form_of, hash_of_nobody
 from accounts.models import User
 from accounts.passwords import hash_password, matches
 from accounts.roles import Role
+from tenancy.lanes import Lanes
+from tests.cheap_hashing import real_hashing
 from tests.conftest import PASSWORD, make_cast
 from tests.http import refused
 
@@ -139,7 +141,8 @@ def hash_at_once(count):
 
 
 def test_few_passwords_are_computed_at_once(computations, fresh_hashers, settings):
-    settings.TENANTRY_THREADS, settings.ACCOUNTS_HASHERS = 16, 2
+    settings.TENANTRY_PROCESSES, settings.TENANTRY_THREADS = 4, 16
+    settings.ACCOUNTS_HASHERS = 8  # of which each process has its share
     computations.seconds = 0.05
 
     done, refusals = hash_at_once(8)
@@ -151,7 +154,8 @@ def test_few_passwords_are_computed_at_once(computations, fresh_hashers, setting
 def test_who_would_hold_more_than_half_of_the_threads_is_refused_at_once(
     computations, fresh_hashers, settings
 ):
-    settings.TENANTRY_THREADS, settings.ACCOUNTS_HASHERS = 8, 2
+    settings.TENANTRY_PROCESSES, settings.TENANTRY_THREADS = 1, 8
+    settings.ACCOUNTS_HASHERS = 2
     computations.seconds = 0.5
 
     done, refusals = hash_at_once(10)
@@ -182,8 +186,21 @@ def test_hashers_yield_to_the_threads_that_answer(fresh_hashers):
 
     here = niceness()
 
-    assert hashing.get_hashers().compute(niceness) == here + hashing.NICENESS
+    assert hashing.get_hashers().compute(niceness) == min(here + hashing.NICENESS, 19)
     assert niceness() == here
+
+
+def test_who_waits_for_a_computation_keeps_no_request_from_being_taken(fresh_hashers):
+    lanes, seen = Lanes(1), []
+    sign_in = lanes.wrap(
+        lambda *_: hashing.get_hashers().compute(lambda: seen.append(lanes.active)), lambda _: True
+    )
+
+    in_thread = threading.Thread(target=sign_in, args=(None, None))
+    in_thread.start()
+    in_thread.join()
+
+    assert seen == [0]  # there is room for another thread to take requests
 
 
 def in_child(function):
@@ -211,13 +228,22 @@ def test_process_that_was_forked_has_hashers_of_its_own():
 # --- Hashes of other parameters -----------------------------------------------------------------
 
 
+def test_a_hash_costs_what_owasp_names_first_for_servers():
+    with real_hashing():
+        encoded = hash_password(PASSWORD)
+
+    assert encoded.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+
+
 class EarlierHasher(hashers.Argon2PasswordHasher):
-    """Django's parameters."""
+    """Other parameters than ours."""
+
+    memory_cost = 128
 
 
 @pytest.fixture
 def earlier(acme):
-    """bob's hash is as Django makes them; alice's is one of ours."""
+    """bob's hash has other parameters; alice's is one of ours."""
     passwords.forget_forms()
     old = EarlierHasher().encode(PASSWORD, "s" * 22)
     User.objects.filter(email="bob@example.com").update(password=old)

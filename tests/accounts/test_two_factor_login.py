@@ -25,6 +25,7 @@ from tests.accounts.authenticator import (
     log_in,
     offer,
     signed_in,
+    standing_still,
     wrong_code_of,
 )
 from tests.accounts.test_two_factor import actions, session_of
@@ -228,7 +229,7 @@ def test_of_many_guesses_at_once_one_is_looked_at(enrolled, monkeypatch):
         finally:
             connections.close_all()
 
-    with ThreadPoolExecutor(THREADS) as threads:
+    with standing_still(), ThreadPoolExecutor(THREADS) as threads:
         assert not any(threads.map(guess, stale))
 
     assert looked_at == [wrong]

@@ -8,6 +8,7 @@ from django.core import mail
 from jsonschema import Draft202012Validator
 from rest_framework.test import APIClient
 
+from tenancy.api.schema_hooks import operations_of
 from tests.accounts.test_plan_limits import limit
 from tests.accounts.test_signing import pem
 from tests.conftest import PASSWORD
@@ -17,11 +18,6 @@ ORGANIZATION = "/api/v1/organization"
 # They answer with pages, or with the document itself.
 PAGES = {"docs", "openapi"}
 READ = [each for each in routes() if each.action("get") and each.name not in PAGES]
-
-
-@pytest.fixture
-def document(db):
-    return APIClient().get("/api/v1/openapi.json").json()
 
 
 def described(document, template, method, answer):
@@ -125,6 +121,17 @@ def test_every_get_answers_what_the_document_says(document, stage, alice):
 
     assert len(READ) >= 25
     assert found == {}
+
+
+def test_what_is_not_accepted_is_refused_as_the_document_says(document, stage, alice):
+    assert [
+        path for path, _, each in operations_of(document) if "406" not in each["responses"]
+    ] == []
+    for route in READ:
+        url = route.template.format(**stage)
+        answer = alice.get(url, headers={"Accept": "image/png"})
+        assert answer.status_code == 406, route.name
+        assert flaws(document, route.template, "get", answer) == [], route.name
 
 
 def test_what_makes_things_answers_what_the_document_says_and_where_they_are(document, alice):

@@ -1,7 +1,6 @@
 """The OpenAPI document's examples are true: each is sent, and answered as its answer's example."""
 
 import pytest
-from rest_framework.test import APIClient
 
 from config.errors import catalogue
 from tests.config.test_contract import flaws
@@ -15,11 +14,6 @@ STAGE = [
     {"_id": 7, "status": "draft", "total": 1},
 ]
 MAKING = ("/api/v1/collections/{collection}/documents", "/api/v1/collections/{collection}/import")
-
-
-@pytest.fixture
-def document(db):
-    return APIClient().get("/api/v1/openapi.json").json()
 
 
 def operations(document):
@@ -143,3 +137,14 @@ def test_codes_are_named_where_they_can_be_met(document):
     assert "bulk_aborted" in of("post", "/api/v1/collections/{collection}/bulk", "409")
     assert "last_owner" not in of("post", "/api/v1/collections/{collection}/bulk", "409")
     assert "last_owner" in of("post", "/api/v1/organization/leave", "409")
+
+
+@pytest.mark.parametrize(("method", "path"), [("post", "/org/create"), ("put", "/org/update")])
+def test_what_is_taken_is_named_for_the_status_that_clients_of_old_get(document, method, path):
+    taken = {"already_exists", "name_taken"}
+    named = {
+        status: taken & set(answer.get("x-codes", ()))
+        for status, answer in document["paths"][path][method]["responses"].items()
+    }
+
+    assert {status: codes for status, codes in named.items() if codes} == {"400": taken}

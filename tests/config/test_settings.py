@@ -1,10 +1,12 @@
 """A wrong setting is one sentence that names it, before anything is started."""
 
+import math
 import os
 import subprocess
 import sys
 
 import pytest
+from django.core.checks import run_checks
 
 from tests.forks import ROOT, Fork, running_forks
 
@@ -31,9 +33,19 @@ def check_from_the_start(**environment: str) -> subprocess.CompletedProcess[str]
         ("TENANTRY_HOME", "/proc/none", "TENANTRY_HOME /proc/none cannot be used"),
         ("TENANCY_NAMING", "pretty", "TENANCY_NAMING is one of name, id"),
         ("TENANCY_CATALOG_TTL", "0", "TENANCY_CATALOG_TTL is more than 0"),
+        ("TENANCY_CATALOG_TTL", "nan", "TENANCY_CATALOG_TTL cannot be “nan”"),
+        ("ACCOUNTS_ROW_TTL", "0", "ACCOUNTS_ROW_TTL is more than 0 and at most 5.0 seconds"),
+        ("ACCOUNTS_ROW_TTL", "5.1", "ACCOUNTS_ROW_TTL is more than 0"),
+        ("ACCOUNTS_ROW_TTL", "inf", "ACCOUNTS_ROW_TTL cannot be “inf”"),
         ("TENANCY_OPERATION_TIMEOUT", "-1", "TENANCY_OPERATION_TIMEOUT is a positive"),
         ("TENANCY_DATABASE", "admin", "TENANCY_DATABASE is a database name"),
-        ("TENANTRY_THREADS", "0", "TENANTRY_PROCESSES and TENANTRY_THREADS"),
+        ("TENANTRY_THREADS", "0", "TENANTRY_PROCESSES and TENANTRY_THREADS are 1 to"),
+        ("TENANTRY_PROCESSES", "300", "TENANTRY_PROCESSES and TENANTRY_THREADS are 1 to"),
+        ("TENANTRY_PROCESSES", "many", "TENANTRY_PROCESSES cannot be “many”"),
+        ("TENANTRY_QUEUE", "-1", "TENANTRY_QUEUE is “auto”, or"),
+        ("TENANTRY_QUEUE_SECONDS", "0", "TENANTRY_QUEUE_SECONDS is more than 0 and at most 60"),
+        ("TENANTRY_STOP_SECONDS", "0", "TENANTRY_STOP_SECONDS is more than 0 and at most 3600"),
+        ("TENANTRY_DRAIN_SECONDS", "-1", "TENANTRY_DRAIN_SECONDS is 0 to 3600 seconds"),
         ("TENANTRY_FAILPOINT", "create.lunch", "TENANTRY_FAILPOINT is no <kind>.<step>"),
         ("DATABASE_URL", "foo", "DATABASE_URL is postgresql://"),
         ("DATABASE_URL", "mysql://a:b@c/d", "DATABASE_URL is postgresql://"),
@@ -41,6 +53,7 @@ def check_from_the_start(**environment: str) -> subprocess.CompletedProcess[str]
         ("LOG_LEVEL", "foo", "LOG_LEVEL is INFO, WARNING or another level, not “foo”"),
         ("DEBUG", "maybe", "DEBUG is true or false, not “maybe”"),
         ("TENANTRY_PRODUCTION", "ture", "TENANTRY_PRODUCTION is true or false, not “ture”"),
+        ("REDIS_PREFIX", "two words", "REDIS_PREFIX is 1 to 64 letters"),
         ("MONGODB_URI", "http://127.0.0.1", "MONGODB_URI begins with mongodb://"),
     ],
 )
@@ -51,6 +64,39 @@ def test_wrong_setting_is_named(setting, value, said):
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stderr
+
+
+AGES = {"TENANCY_CATALOG_TTL": "tenancy.E002", "ACCOUNTS_ROW_TTL": "accounts.E007"}
+
+
+@pytest.mark.parametrize("setting", AGES)
+@pytest.mark.parametrize(
+    ("age", "is_good"),
+    [(math.nan, False), (math.inf, False), (-math.inf, False), (-1.0, False), (0.0, False),
+     (5.001, False), (0.001, True), (4, True), (5.0, True)],
+)  # fmt: skip
+def test_age_of_what_is_cached_is_bounded(settings, setting, age, is_good):
+    setattr(settings, setting, age)
+
+    said = [each.id for each in run_checks()]
+
+    assert said == ([] if is_good else [AGES[setting]])
+
+
+@pytest.mark.parametrize(
+    ("setting", "id_", "least", "most"),
+    [
+        ("TENANTRY_QUEUE_SECONDS", "tenancy.E015", 0.001, 60.0),
+        ("TENANTRY_STOP_SECONDS", "tenancy.E016", 0.001, 3_600.0),
+        ("TENANTRY_DRAIN_SECONDS", "tenancy.E017", 0.0, 3_600.0),
+    ],
+)
+def test_what_waits_is_bounded(settings, setting, id_, least, most):
+    wrong = [-1.0, least - 0.001, most + 0.001, 99_999_999_999.0, math.inf, math.nan]
+    for seconds, expected in [(least, []), (most, []), *((each, [id_]) for each in wrong)]:
+        setattr(settings, setting, seconds)
+
+        assert [each.id for each in run_checks()] == expected, seconds
 
 
 @pytest.mark.parametrize("setting", ["DATABASE_URL", "LOG_LEVEL", "DEBUG"])

@@ -18,6 +18,7 @@ from tenancy.exceptions import (
     DocumentNotFound,
     OrganizationDeleted,
     OrganizationSuspended,
+    Overslept,
     PreconditionFailed,
     StalePlacement,
     TenantBusy,
@@ -371,3 +372,31 @@ def test_a_placement_that_stays_stale_is_busy_in_the_end(acme):
 
     assert len(recorded.at) == access.ATTEMPTS
     assert type(caught.value) is TenantBusy
+
+
+@pytest.mark.parametrize("how", ["with_collection", "at_placement"])
+def test_a_thread_that_stands_still_again_and_again_has_not_tried_yet(acme, monkeypatch, how):
+    naps, check = iter(range(3 * access.ATTEMPTS)), access._assert_fresh
+
+    def check_after_a_nap(tenant):
+        if next(naps, None) is not None:
+            raise Overslept
+        check(tenant)
+
+    monkeypatch.setattr(access, "_assert_fresh", check_after_a_nap)
+
+    if how == "with_collection":
+        assert run(acme, lambda documents: "answered") == "answered"
+    else:
+        assert access.at_placement(acme.id, lambda address: "answered") == "answered"
+
+
+def test_a_thread_that_only_stands_still_is_busy_in_the_end(acme, monkeypatch):
+    def sleep(tenant):
+        raise Overslept
+
+    monkeypatch.setattr(access, "_assert_fresh", sleep)
+    monkeypatch.setattr(access, "PAUSE_MAX_SECONDS", 0.05)
+
+    with pytest.raises(TenantBusy):
+        access.at_placement(acme.id, lambda address: "answered")

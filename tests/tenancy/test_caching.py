@@ -31,7 +31,7 @@ def rows():
 
 @pytest.fixture
 def cache(rows):
-    return AgedCache(rows, max_entries=3)
+    return AgedCache(rows, max_entries=3, name="test")
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from tenancy import catalog, lifecycle
 from tenancy.answers import Ask
-from tenancy.exceptions import IdempotencyKeyReused, ImportStopped, PlanLimitReached
+from tenancy.exceptions import IdempotencyKeyReused, ImportStopped, PlanLimitReached, TenantBusy
 from tenancy.imports import Manner, Target, import_lines
 from tenancy.models import Operation, OperationStatus, Plan
 from tenancy.mongo.once import Record
@@ -32,6 +32,21 @@ def test_an_import_goes_on_where_the_organization_is_renamed_to(acme, behind):
     stored = behind.stored_of(acme.organization)
     assert stored.collection.name == "org_umbrella"
     assert stored.count_documents({}) == 3_000
+
+
+def test_an_import_asks_before_each_batch_whether_it_may_go_on(acme, behind):
+    asked = []
+
+    def check():
+        asked.append(behind.stored_of(acme.organization).count_documents({}))
+        if len(asked) == 3:
+            raise TenantBusy
+
+    with pytest.raises(TenantBusy) as caught:
+        import_lines(Target(acme.id, "main", BY), lines_of(3_000), Manner(), check=check)
+
+    assert asked == [0, 1_000, 2_000]
+    assert caught.value.extra["import"]["inserted"] == 2_000
 
 
 def test_an_import_stores_exactly_as_many_as_the_plan_has_room_for(acme, behind):

@@ -188,7 +188,7 @@ def test_what_a_pattern_would_take_long_for_is_refused_unread():
     for schema, document in corpus:
         compiled, begun = CompiledSchema.of(schema), time.process_time()
 
-        assert not compiled.satisfies(document)
+        assert compiled.find_valid([document]) == [False]
         assert [each.code for each in compiled.find_errors(document)] == ["too_large_for_schema"]
         assert time.process_time() - begun < 1, schema
     assert errors_of(at_once, {"a": "a" + "b" * 900 + "da"}) == []

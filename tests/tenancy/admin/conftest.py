@@ -1,5 +1,6 @@
 """An operator at the admin site, and two organizations without people."""
 
+import threading
 import uuid
 
 import pytest
@@ -8,16 +9,25 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from tenancy import lifecycle
 from tenancy.admin.examinations import forget_examinations
 from tenancy.models import AuditEvent, Organization
+from tests.conftest import found_organization
 
 LIST = "/admin/tenancy/organization/"
+
+
+def end_examinations():
+    for thread in threading.enumerate():
+        if thread.name == "examination":
+            thread.join(60)
+            assert not thread.is_alive()
 
 
 @pytest.fixture(autouse=True)
 def nothing_known_of_clusters():
     forget_examinations()
+    yield
+    end_examinations()  # else they would count in the next test, and take its places
 
 
 @pytest.fixture
@@ -42,12 +52,12 @@ def operator_who_may(*codenames):
 
 @pytest.fixture
 def initech():
-    return lifecycle.create_organization("Initech", by="command:test")
+    return found_organization("Initech")
 
 
 @pytest.fixture
 def hooli():
-    return lifecycle.create_organization("Hooli", by="command:test")
+    return found_organization("Hooli")
 
 
 def detail(organization):

@@ -12,7 +12,7 @@ from tenancy.admin import examinations
 from tenancy.models import AuditEvent, Cluster, Organization, Placement, Plan
 from tenancy.mongo.cluster_probe import Examination
 from tests.environment import SECOND_URI
-from tests.tenancy.admin.conftest import operator_who_may, text_of
+from tests.tenancy.admin.conftest import end_examinations, operator_who_may, text_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quick", "mongo")]
 
@@ -153,7 +153,10 @@ def test_examinations_under_way_are_bounded(initech, monkeypatch):
 
     threads = [each for each in threading.enumerate() if each.name == "examination"]
     assert (len(threads), len(looks)) == (1, 3)
+    monkeypatch.setattr(examinations, "_places", threading.BoundedSemaphore(1))
     answer.set()
+    end_examinations()
+    assert places.acquire(blocking=False)  # given back to where it was taken
 
 
 def test_a_list_of_clusters_costs_the_same_for_many(

@@ -4,9 +4,11 @@ import threading
 
 import pytest
 
-from tenancy import lifecycle
+from tenancy import catalog, lifecycle
 from tenancy.api import bulk as bulk_view
+from tenancy.clock import seconds
 from tenancy.exceptions import ClusterUnavailable
+from tenancy.mongo.clients import get_database
 from tenancy.mongo.documents import TenantCollection
 from tests.conftest import ACTOR
 from tests.http import document_url, pointers, refused, send
@@ -112,6 +114,43 @@ def test_a_body_of_a_wrong_shape_is_refused_whole(alice, stored):
     assert stored.find() == []
 
 
+def test_an_atomic_bulk_that_aborts_leaves_no_collection(alice, acme):
+    new, key = "/api/v1/collections/brand-new/bulk", {"Idempotency_Key": "k"}
+    insert = {"op": "insert", "document": {"_id": 1}}
+
+    for bad, code in [
+        (insert, "already_exists"),
+        ({"op": "patch", "id": 2, "patch": {}}, "not_found"),
+        ({"op": "replace", "id": 2, "document": {}, "if_rev": 1}, "precondition_failed"),
+        ({"op": "insert", "document": {"$a": 1}}, "invalid_document"),
+        ({"op": "patch", "id": "int:1", "patch": {"x": "x" * 1_100_000}}, "payload_too_large"),
+    ]:
+        body = {"operations": [insert, bad], "atomic": True}
+        problem = refused(send(alice, "POST", new, body), 409, "bulk_aborted")
+        assert {each["code"] for each in problem["errors"]} == {code}, problem
+    kept = refused(send(alice, "POST", new, body, **key), 409, "bulk_aborted")
+    assert [each["name"] for each in alice.get("/api/v1/collections").json()["data"]] == ["main"]
+    address = catalog.get_tenant(acme.id).address
+    assert not [name for name in get_database(address).list_collection_names() if "brand" in name]
+
+    fine = {"operations": [insert, {**bad, "patch": {"x": 1}}], "atomic": True}
+    assert send(alice, "POST", new, fine).status_code == 200
+    again = send(alice, "POST", new, body, **key)
+    assert (again["Idempotent-Replayed"], again.json()) == ("true", kept)
+
+
+def test_another_s_new_collection_is_not_taken_for_an_empty_one(alice, acme, settings):
+    settings.TENANCY_CATALOG_TTL = 60
+    new, of_before = "/api/v1/collections/brand-new", catalog.get_tenant(acme.id)
+    assert send(alice, "PUT", f"{new}/documents/a", {"n": 1}).status_code == 201
+    operations = [{"op": "patch", "id": "a", "patch": {"n": 2}}]
+
+    catalog._cache._entries[acme.id] = (seconds(), of_before)
+    answer = send(alice, "POST", f"{new}/bulk", {"operations": operations, "atomic": True})
+
+    assert answer.status_code == 200
+
+
 @pytest.mark.once
 def test_a_thousand_operations_fit_and_a_body_over_its_limit_does_not(alice, stored, monkeypatch):
     many = [{"op": "insert", "document": {"_id": n}} for n in range(1000)]
@@ -119,7 +158,7 @@ def test_a_thousand_operations_fit_and_a_body_over_its_limit_does_not(alice, sto
     patches = [{"op": "patch", "id": n, "patch": {"n": n}} for n in range(1000)]
     assert bulk(alice, patches).json()["counts"]["changed"] == 1000
 
-    monkeypatch.setattr(bulk_view, "BULK_BODY_MAX_BYTES", 1000)
+    monkeypatch.setattr(bulk_view.BulkViewSet, "body_max_bytes", 1000)
     problem = refused(bulk(alice, many), 413, "payload_too_large")
 
     assert "import" in problem["hint"]

@@ -63,3 +63,20 @@ def test_if_rev_of_a_bulk_never_holds_where_no_document_is(alice):
 
     assert [each["status"] for each in results] == [412, 412, 412, 412, 404]
     assert [each["problem"].get("current", "") for each in results[:4]] == [None] * 4
+
+
+def test_a_list_of_etags_may_have_empty_places_and_commas_in_an_etag(alice):
+    write(alice, "PUT", "a")
+
+    for condition in ('"r1",', ',"r1"', ' ,, "r1" , ,', '"a,b", "r1"', '"r1","a,b"', '"x",\t"r1"'):
+        found = alice.get(document_url("a"), headers={"If-None-Match": condition})
+        assert found.status_code == 304, condition
+        answer = write(alice, "DELETE", "a", If_None_Match=condition)
+        refused(answer, 412, "precondition_failed")
+        assert write(alice, "PUT", "a", If_Match=condition).status_code == 200, condition
+        alice.delete(document_url("a"))
+        write(alice, "PUT", "a")
+    refused(write(alice, "PUT", "a", If_Match='"a,b"'), 412, "precondition_failed")
+    for condition in ("", ",", " , ", '"r1" "r2"', '"r1""r2"', '"r1', '"a,b', '"r1", *'):
+        refused(write(alice, "PUT", "a", If_Match=condition), 400, "invalid_parameter")
+        refused(write(alice, "PATCH", "a", If_None_Match=condition), 400, "invalid_parameter")

@@ -103,6 +103,20 @@ def test_steady_state_asks_the_catalog_nothing_and_mongodb_little(
     assert commands == expected
 
 
+def test_a_hint_by_the_schema_costs_nothing_more(warm, commands, django_assert_num_queries):
+    schema = {"properties": {"n": {}}, "additionalProperties": False}
+    body = {"json_schema": schema, "mode": "enforce"}
+    assert send(warm, "PUT", "/api/v1/collections/main/schema", body).status_code == 200
+    assert "hint" in warm.get(f"{DOCUMENTS}?fields=m").json()
+    commands.clear()
+
+    with django_assert_num_queries(0):
+        answer = warm.get(f"{DOCUMENTS}?fields=other")
+
+    assert "“other”" in answer.json()["hint"]
+    assert commands == ["find"]
+
+
 @pytest.mark.parametrize("header", ["HTTP_AUTHORIZATION", "HTTP_X_API_KEY"])
 def test_steady_state_is_the_same_for_an_api_key(
     warm, commands, acme, django_assert_num_queries, header
@@ -216,3 +230,26 @@ def test_under_a_key_a_write_is_four_commands_and_a_replay_one(
     assert done == ["find", "insert", "insert", "commitTransaction"]
     assert commands == ["find"]
     assert replay.content == first.content
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("path", ["/api/v1/organization", "/org/get?organization_name=Acme"])
+def test_an_organization_is_read_without_catalog_and_mongodb(
+    warm, commands, path, django_assert_num_queries
+):
+    assert warm.get(path).status_code == 200
+    commands.clear()
+
+    with django_assert_num_queries(0):
+        assert warm.get(path).status_code == 200
+    assert commands == []
+
+
+@pytest.mark.once
+def test_settings_that_are_changed_are_read_at_once(warm):
+    assert warm.get("/api/v1/organization").json()["settings"] == {}
+
+    changed = send(warm, "PATCH", "/api/v1/organization", {"settings": {"theme": "dark"}})
+
+    assert changed.json()["settings"] == {"theme": "dark"}
+    assert warm.get("/api/v1/organization").json()["settings"] == {"theme": "dark"}

@@ -4,6 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tenancy.api import lists
 from tenancy.mongo import sorted_pages
 from tests.http import DOCUMENTS, document_url, pointers, refused, send
 
@@ -136,7 +137,8 @@ def test_values_too_long_for_a_cursor_are_refused_and_not_lost(alice, rows):
 
     answer = alice.get(DOCUMENTS, {"sort": "-text", "limit": 1})
 
-    refused(answer, 422, "query_too_complex")
+    problem = refused(answer, 422, "query_too_complex")
+    assert "4,096 characters" in problem["detail"]
     assert ids(alice.get(DOCUMENTS, {"sort": "-text", "limit": 9}))[:2] == ["z1", "z0"]
 
 
@@ -159,6 +161,23 @@ def test_what_is_wrong_is_named(alice, rows):
     assert "limit" in alice.get(DOCUMENTS, {"limti": "3"}).json()["detail"]
 
 
+def test_what_is_wrong_with_the_json_of_a_filter_is_pointed_at(alice, rows):
+    for text, code, pointer in (
+        ("", "malformed_json", "/filter"),
+        ("{", "malformed_json", "/filter"),
+        ('{"n": 1, "n": 2}', "invalid_document", "/filter/n"),
+        ('{"n": 1e999}', "invalid_document", "/filter/n"),
+        ("[" * 5_000, "invalid_document", "/filter"),
+    ):
+        answer = alice.get(DOCUMENTS, {"filter": text})
+        problem = refused(answer, 400 if code == "malformed_json" else 422, code)
+        assert [(each["pointer"], each["code"]) for each in problem["errors"]] == [(pointer, code)]
+        said = problem["detail"] + problem["errors"][0]["message"]
+        assert "body" not in said, text
+    empty = alice.get(DOCUMENTS, {"filter": ""}).json()
+    assert empty["errors"][0]["message"] == "“filter” is empty."
+
+
 def test_what_is_wrong_in_a_body_is_pointed_at(alice, rows):
     for body, pointer in (
         ({"limt": 3}, "/limt"),
@@ -174,3 +193,46 @@ def test_what_is_wrong_in_a_body_is_pointed_at(alice, rows):
         problem = refused(send(alice, "POST", QUERY, body), 422, "validation_failed")
         assert pointers(problem) == [pointer]
     assert "limit" in send(alice, "POST", QUERY, {"limt": 3}).json()["errors"][0]["message"]
+
+
+@pytest.mark.everywhere
+def test_two_fields_with_arrays_in_one_document_are_no_order(alice, rows):
+    rows.insert_one({"_id": "both", "l": [1, 2], "m": [3], "n": 1})
+    body = {"sort": "m,-l"}
+
+    for answer in (alice.get(DOCUMENTS, {"sort": "l,m"}), send(alice, "POST", QUERY, body)):
+        problem = refused(answer, 422, "validation_failed")
+        assert pointers(problem) == ["/sort"]
+        assert "arrays in one document" in problem["detail"]
+    assert alice.get(DOCUMENTS, {"sort": "l,n"}).status_code == 200
+    assert alice.get(DOCUMENTS, {"sort": "l,m", "l__exists": "false"}).status_code == 200
+
+
+def test_what_is_asked_again_is_answered_the_same_and_not_read_again(alice, rows, monkeypatch):
+    asked = {"status": "open", "n__gte": "1", "sort": "-n", "fields": "n", "limit": "2"}
+    pages = walked(alice, **asked)
+    assert pages == [["a", "e"]]
+    before = repr(lists._asks)
+
+    monkeypatch.setattr(lists, "_read_ask", None)
+
+    assert walked(alice, **asked) == pages
+    assert repr(lists._asks) == before
+
+
+def test_the_same_parameters_are_asked_of_each_tenant_alone(alice, charlie, rows):
+    assert ids(alice.get(DOCUMENTS, {"status": "shut"})) == ["c"]
+
+    assert ids(charlie.get(DOCUMENTS, {"status": "shut"})) == []
+
+
+def test_what_is_asked_is_kept_within_bounds_and_mistakes_are_not(alice, rows):
+    lists._asks.clear()
+    for number in range(lists.ASKS_KEPT + 1):
+        lists._asks[str(number)] = None
+
+    alice.get(DOCUMENTS, {"status": "open"})
+    alice.get(DOCUMENTS, {"status": "x" * lists.ASK_KEPT_MAX_CHARACTERS})
+    assert alice.get(DOCUMENTS, {"status__near": "x"}).status_code == 400
+
+    assert list(lists._asks) == ["status=open"]

@@ -93,6 +93,33 @@ def test_wrong_bodies_are_refused_with_pointers(alice, ten):
     assert ten.count_documents({"x": {"$exists": False}}) == 10
 
 
+def test_what_documents_would_become_is_refused_with_a_pointer_into_the_patch(alice, ten):
+    body = {"filter": {"_id": {"$in": [1, 2]}}, "max_affected": 2}
+    main = "/api/v1/collections/main"
+    rules = {"properties": {"n": {"type": "integer"}}, "required": ["state"]}
+    schema = {"json_schema": rules, "mode": "enforce"}
+    assert send(alice, "PUT", f"{main}/schema", schema).status_code == 200
+
+    for patch, at in (({"n": "many"}, "/patch/n"), ({"state": None}, "/patch")):
+        for key in ({}, {"Idempotency_Key": str(patch)}):
+            answer = send(alice, "POST", UPDATE, {**body, "patch": patch}, **key)
+            problem = refused(answer, 422, "schema_violation")
+            assert (pointers(problem), problem["id"]) == ([at], "int:1")
+    assert ten.count_documents({"_meta.rev": 1}) == 10
+
+
+@pytest.mark.once
+def test_a_unique_value_that_is_taken_is_pointed_at_in_the_patch(alice, ten):
+    index = {"keys": [["u", 1]], "unique": True, "sparse": True}
+    assert send(alice, "POST", "/api/v1/collections/main/indexes", index).status_code == 201
+
+    body = {"filter": {}, "patch": {"u": 1}, "max_affected": 10}
+    problem = refused(send(alice, "POST", UPDATE, body), 409, "already_exists")
+
+    assert pointers(problem) == ["/patch/u"]
+    assert ten.count_documents({"u": 1}) == 0
+
+
 def test_viewers_and_others_change_nothing(alice, vera, charlie, ten):
     body = {"filter": {}, "max_affected": 100}
     refused(send(vera, "POST", DELETE, body), 403, "permission_denied")

@@ -1,5 +1,7 @@
 """A parameter or header that is refused is named, along with what it may have been meant to be."""
 
+from itertools import product
+
 import pytest
 
 from tests.http import DOCUMENTS, document_url, refused, send
@@ -35,6 +37,19 @@ def test_each_refusal_has_one_error_that_names_the_parameter(alice):
         error = body["errors"][0]
         assert (error["pointer"], error["code"]) == ("", body["code"]), path
         assert [word for word in words if word not in error["message"]] == [], (path, error)
+
+
+def test_a_query_that_is_not_utf_8_is_refused_and_not_guessed_at(alice):
+    send(alice, "PUT", document_url("a"), {"g": "\ufffd"})
+
+    paths = (DOCUMENTS, f"{MAIN}/export", document_url("a"), "/api/v1/collections")
+    queries = ("g=%FF", "g=a%ffb", "%C3=1", "g=%ED%A0%80", "g=%C3&h=%A9")
+    for path, query in product(paths, queries):
+        problem = refused(alice.get(f"{path}?{query}"), 400, "invalid_parameter")
+        assert "UTF-8" in problem["errors"][0]["message"], (path, query)
+    refused(alice.generic("GET", DOCUMENTS, QUERY_STRING="g=\xff"), 400, "invalid_parameter")
+    for query in ("g=%EF%BF%BD", "g=%ef%bf%bd", "g__ne=100%"):
+        assert len(alice.get(f"{DOCUMENTS}?{query}").json()["data"]) == 1
 
 
 def test_a_field_called_like_a_parameter_of_lists_is_found_by_an_export(alice):

@@ -54,6 +54,18 @@ def test_distinct_values_are_those_that_mongodb_finds(alice, rows):
         assert sorted(map(str, found)) == sorted(map(str, expected)), field
 
 
+@pytest.mark.everywhere
+def test_distinct_values_are_found_in_arrays_of_arrays_and_at_places(alice, rows):
+    nested = {"m": [[1, 2], {"b": 3}], "p": [{"q": [{"r": 1}]}], "e": [[{"b": 5}]]}
+    rows.insert_one({"_id": "nested", "a": [10, 20], **nested})
+
+    for field, values in {
+        "m.b": [3], "e.b": [], "m.1.b": [3], "a.0": [10], "p.0.q.0.r": [1], "a.00": [],
+        "a.2147483648": [], "tags.1": ["y"], "lines.0.sku": ["p"], "lines.sku": ["p", "q"],
+    }.items():  # fmt: skip
+        assert answered(ask(alice, "distinct", field=field)) == {"values": values}, field
+
+
 def test_nothing_found_is_an_answer_too(alice, rows):
     nothing = {"status": "gone"}
     assert answered(ask(alice, "count", filter=nothing)) == {"count": 0}

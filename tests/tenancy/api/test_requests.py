@@ -223,9 +223,11 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path"), ROUTES, ids=lambda value: value.rpartition("/")[2])
 def test_an_unknown_parameter_is_refused(alice, unchanged, method, path):
-    for query in ("x=1", "$where=1", "%00=1", "x", "=1", "%ED%A0%80=1", "y" * 200 + "=1"):
+    for query in ("x=1", "$where=1", "%00=1", "x", "=1", "%ED%9F%BF=1", "y" * 200 + "=1"):
         answer = send(alice, method, f"{path}?{query}", {"name": "orders"})
         refused(answer, 400, "unknown_parameter")
+    no_text = send(alice, method, f"{path}?%ED%A0%80=1", {"name": "orders"})
+    refused(no_text, 400, "invalid_parameter")
 
 
 def test_a_parameter_of_a_list_that_can_name_no_field_is_refused(alice):
@@ -278,6 +280,12 @@ def test_another_representation_is_not_acceptable(alice, acme):
     for accept in ("text/html", "application/xml"):
         refused(alice.get(DOCUMENTS, headers={"Accept": accept}), 406, "not_acceptable")
     assert alice.get(DOCUMENTS, headers={"Accept": "text/html, */*;q=0.1"}).status_code == 200
+
+
+def test_who_names_no_representation_takes_any(alice, nobody, acme):
+    for accept in ("", " ", ", ,"):
+        assert alice.get(DOCUMENTS, headers={"Accept": accept}).status_code == 200
+        refused(nobody.get(DOCUMENTS, headers={"Accept": accept}), 401, "not_authenticated")
 
 
 @pytest.mark.parametrize("accept", ["application/problem+json", "text/html"])

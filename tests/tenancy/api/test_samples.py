@@ -17,9 +17,11 @@ SAMPLES = settings.BASE_DIR.parent / "shared" / "data"
 FILES = {"accounts": 1_746, "customers": 500, "restaurants": 2_548, "theaters": 1_564}
 THREADS = 4  # writes wait for the journal of mongod: let some wait at once
 MAX_SECONDS = 30  # of work of this process: how busy the machine is says nothing
-# The default place gets every sample, any other one of each shape, and one in so many.
+# The default place gets every sample, any other one of each shape, and one in so many. These are
+# sent one by one, the others together.
 WHOLE = "collection-name"
 ONE_IN = 40
+TOGETHER = 100
 
 # The standard's own reader, so that ours is judged by another's understanding.
 AS_BSON = JSONOptions(
@@ -96,6 +98,18 @@ def store(client, collection, lines):
         return set(pool.map(send_line, enumerate(lines)))
 
 
+def store_together(client, collection, lines):
+    """Send lines as they are, many in one request."""
+    codes = set()
+    for start in range(0, len(lines), TOGETHER):
+        inserts = [b'{"op": "insert", "document": %s}' % line for line in lines[start:][:TOGETHER]]
+        body = b'{"operations": [%s]}' % b", ".join(inserts)
+        answer = send(client, "POST", f"/api/v1/collections/{collection}/bulk", body)
+        codes.add(answer.status_code)
+        assert answer.json()["counts"]["created"] == len(inserts), answer.content
+    return codes
+
+
 def read_all(client, collection):
     """Return what the API gives, page by page, read by the standard's reader."""
     path = f"/api/v1/collections/{collection}/documents"
@@ -135,12 +149,15 @@ def test_the_samples_are_those_that_are_expected():
 @pytest.mark.parametrize("collection", FILES)
 def test_samples_come_out_as_they_went_in(steady, acme, behind, samples, collection):
     lines = samples(collection)
+    alone = representatives(lines)
+    others = sorted({*lines} - {*alone})
     sent = by_id(read_bson(line) for line in lines)
     send(steady, "POST", "/api/v1/collections", {"name": collection})
     steady.get(f"/api/v1/collections/{collection}/documents")
     begun = time.process_time()
 
-    assert store(steady, collection, lines) == {201}
+    assert store(steady, collection, alone) == {201}
+    assert store_together(steady, collection, others) <= {200}
 
     stored = behind.stored_of(acme.organization, collection).with_options(IN_MILLISECONDS)
     assert by_id(stored.find()) == sent

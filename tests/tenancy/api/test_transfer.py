@@ -260,6 +260,23 @@ def test_an_export_is_an_import_that_is_held_against_its_last_line(alice):
     assert copied(broken_off, 207)[1] == [(1, "validation_failed")]
 
 
+def test_only_a_line_with_nothing_else_is_the_end_of_an_export(alice):
+    body = b"\n".join([
+        b'{"_export": {"count": 0}, "x": 1}',
+        b'{"x": 1, "_export": {"count": 0}}',
+        b'{"_export": {}, "_export": {}}',
+        b'{"_export": {',
+        b'{"_id": 1}',
+        b'{"_export": {"count": 5}}',
+    ])  # fmt: skip
+
+    report, problems = told(put_in(alice, body, "?on_error=skip"), 207)
+
+    wrong = [(1, "invalid_document"), (2, "invalid_document"), (3, "invalid_document")]
+    assert problems == [*wrong, (4, "malformed_json")]
+    assert (report["inserted"], report["skipped"], report["failed"]) == (1, 1, 4)
+
+
 def test_packed_bodies_are_unpacked_and_bombs_are_not(alice, settings):
     packed = gzip.compress(lines({"_id": 1})) + gzip.compress(lines({"_id": 2}))
     bomb = gzip.compress(b" " * 40_000_000)

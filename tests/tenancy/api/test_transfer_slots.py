@@ -10,6 +10,7 @@ from tenancy.api import transfer
 from tenancy.exceptions import TenantBusy
 from tenancy.slots import SLOTS
 from tests.http import refused
+from tests.tenancy.api.test_chunked_imports import chunked
 from tests.tenancy.api.test_transfer import EXPORT, lines, parsed, put_in, told
 
 pytestmark = pytest.mark.needs_mongod
@@ -54,12 +55,53 @@ def test_few_are_robbed_and_never_by_their_own_organization(alice, charlie, sett
     assert [one.is_lost, two.is_lost].count(True) == 1
 
 
+def test_an_import_leaves_its_seat_before_it_waits_for_its_body(alice, monkeypatch):
+    seen = []
+
+    class Body(io.BytesIO):
+        def read(self, size=-1):
+            seen.append("waits")
+            return super().read(size)
+
+    body = Body(lines({"_id": 1}))
+    monkeypatch.setattr(slots, "step_out", lambda: seen.append("out of the seat"))
+    monkeypatch.setattr(transfer, "_reader", lambda request: body.read)
+
+    told(put_in(alice, b"?"))
+
+    assert seen[:2] == ["out of the seat", "waits"]
+
+
+def test_a_body_that_never_comes_is_refused_and_leaves_its_place(alice, settings, monkeypatch):
+    settings.TENANTRY_THREADS = 2  # of which 1 is a slot
+
+    refused(chunked(alice, b""), 400, "malformed_json")
+    with monkeypatch.context() as silent:
+        silent.setattr(transfer, "_reader", lambda request: io.BytesIO().read)
+        refused(put_in(alice, b"?"), 400, "malformed_json")
+
+    assert told(put_in(alice, lines({"_id": 1})))[0]["inserted"] == 1
+
+
+def test_who_finds_no_place_is_told_before_the_body_is_read(alice, settings, monkeypatch):
+    settings.TENANTRY_THREADS = 2
+    body = io.BytesIO(lines({"_id": 1}))
+    monkeypatch.setattr(transfer, "_reader", lambda request: body.read)
+    export = alice.get(EXPORT)
+
+    refused(put_in(alice, b"?"), 503, "tenant_busy")
+    export.close()
+
+    assert body.tell() == 0
+    assert told(put_in(alice, b"?"))[0]["inserted"] == 1
+
+
 def test_an_import_that_lost_its_place_says_how_to_go_on(alice, monkeypatch):
     whole = lines(*({"n": number, "text": "x" * 400} for number in range(3_000)))
     real, taken = SLOTS.take, []
 
     def take(organization_id):
-        assert body.tell() > 0  # whoever sends nothing has no place
+        assert body.tell() == 0
         taken.append(real(organization_id))
         return taken[-1]
 

@@ -21,7 +21,7 @@ def mended(code):
     """Check that it is found, mended once, and not found again."""
     assert codes() == [(code, False)]
     found = check(repair=True).findings
-    assert [(each.code, each.repaired, each.reason) for each in found] == [(code, True, "")]
+    assert [(each.code, each.repaired, each.reason) for each in found] == [(code, True, "")], found
     assert codes() == []
 
 

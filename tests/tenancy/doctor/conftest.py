@@ -9,3 +9,9 @@ from tenancy.doctor import examination
 def impatient_doctor(monkeypatch, quick):
     """The second look follows the first at once."""
     monkeypatch.setattr(examination, "SECOND_LOOK_SECONDS", 0.0)
+
+
+@pytest.fixture
+def patient(impatient_doctor, settings):
+    """Let a repair take as long as in service: many tests make and drop at the same two servers."""
+    settings.TENANCY_OPERATION_TIMEOUT = 5.0

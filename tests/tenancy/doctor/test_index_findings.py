@@ -10,7 +10,7 @@ from tenancy.mongo.indexes import IndexSpec, list_indexes
 from tests.conftest import ACTOR
 from tests.tenancy.doctor.checking import check, codes, left_alone, mended
 
-pytestmark = pytest.mark.needs_mongod
+pytestmark = [pytest.mark.needs_mongod, pytest.mark.usefixtures("patient")]
 
 SPEC = IndexSpec("n_1", (("n", 1),))
 OWN = ["collection-name", "collection-id", "database", "cluster"]
@@ -44,7 +44,7 @@ def test_an_index_that_somebody_made_is_a_warning_and_adopted(acme, globex, behi
     behind.stored_of(acme.organization).create_index("n", **made)
     assert ([each.code for each in warnings()], codes()) == (["undeclared_index"], [])
 
-    assert [each.repaired for each in warnings(repair=True)] == [True]
+    assert [(each.repaired, each.reason) for each in warnings(repair=True)] == [(True, "")]
 
     (spec,) = lifecycle.declared_indexes(acme.id)["main"]
     assert [spec] == list_indexes(place_of(acme), "main")

@@ -81,7 +81,7 @@ def test_data_of_a_purged_organization_is_told_and_kept(acme, globex, behind):
 
 
 @everywhere
-def test_a_collection_that_the_catalog_does_not_know_is_declared(acme, globex):
+def test_a_collection_that_the_catalog_does_not_know_is_declared(acme, globex, patient):
     put(address_of(acme), "notes")
 
     mended("undeclared_collection")
@@ -295,6 +295,19 @@ def test_a_copy_to_which_the_organization_has_moved_since_is_kept(acme, behind, 
     assert (tried.repaired, tried.reason) == (False, "The organization lives there.")
     assert codes(repair=True) == []
     assert behind.stored(address).count_documents({"_id": "kept"}) == 1
+
+
+def test_home_is_home_under_another_alias_too(acme, second_cluster, patient):
+    """What is found by one alias of a deployment is mended for who lives there by another."""
+    lifecycle.move_organization(acme.id, "database", cluster="second", by=ACTOR)
+    finish_everything()
+    sealed = encryption.encrypt(f"{catalog.cluster_address(second_cluster)[0]}&appName=other")
+    Cluster.objects.create(alias="a-second-name", uri_encrypted=sealed)
+    put(address_of(acme), "notes")
+    (found,) = check().findings
+    assert found.cluster == "a-second-name"
+
+    mended("undeclared_collection")
 
 
 def test_two_aliases_of_one_deployment_are_one_place(acme, second_cluster):

@@ -25,6 +25,10 @@ from tests.conftest import ACTOR
 pytestmark = [pytest.mark.needs_mongod, pytest.mark.usefixtures("quick")]
 
 
+# Between two calls of a client: each calls a hundred times a second, and the move has a core, too.
+PAUSE_SECONDS = 0.006
+
+
 class Clients:
     """Threads that write, read and remember what was acknowledged."""
 
@@ -62,7 +66,7 @@ class Clients:
             self.expected[key] = n
         else:
             self._look(key, known)
-        self._stop.wait(0.002)
+        self._stop.wait(PAUSE_SECONDS)
 
     def _look(self, key: str, known: int | None) -> None:
         try:

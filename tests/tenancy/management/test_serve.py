@@ -22,6 +22,7 @@ from tenancy.management.supervisor import without_secrets
 from tenancy.management.web_server import PortUnusable, check_port, local_url
 from tenancy.management.worker import Worker
 from tenancy.mongo.embedded import EmbeddedServer
+from tests.processes import make_deployment
 
 pytestmark = pytest.mark.needs_mongod
 
@@ -144,11 +145,19 @@ def serving(home: Path, *, port: int = 0, ready: bool = True, **settings: str) -
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def new_home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-def test_it_stops_cleanly_and_comes_back_with_its_data(home: Path) -> None:
+@pytest.fixture
+def home(new_home: Path, mongo_client: Any) -> Path:
+    """A home whose catalog was migrated before."""
+    make_deployment(new_home, mongo_client)
+    return new_home
+
+
+def test_it_stops_cleanly_and_comes_back_with_its_data(new_home: Path) -> None:
+    home = new_home
     with serving(home) as service:
         service.put(service.sign_up(), "kept")
         processes = service.children()
@@ -166,7 +175,7 @@ def test_after_kill_9_nothing_is_left_and_it_comes_back_with_its_data(home: Path
     port = free_port()
     with serving(home, port=port) as service:
         service.put(service.sign_up(), "kept")
-        web = service.child("web_server")
+        web = service.child("web_processes")
         listed = Path(f"/proc/{web}/task/{web}/children").read_text()
         processes = [*service.children(), *(int(pid) for pid in listed.split())]
         service.process.kill()
@@ -175,18 +184,6 @@ def test_after_kill_9_nothing_is_left_and_it_comes_back_with_its_data(home: Path
 
     with serving(home, port=port) as service:
         assert service.has(service.log_in(), "kept")
-
-
-def test_ctrl_c_stops_it_and_a_second_one_hurries(home: Path) -> None:
-    with serving(home, TENANTRY_PROCESSES="2") as service:
-        processes = service.children()
-
-        service.process.send_signal(signal.SIGINT)
-        wait_until(lambda: "Stopping" in service.said, "it is stopping")
-        service.process.send_signal(signal.SIGINT)
-
-        assert service.ended_with() == 0, service.said
-    assert all(is_gone(pid) for pid in processes)
 
 
 def test_it_tells_where_everything_is_and_keeps_passwords_to_itself(home: Path) -> None:
@@ -211,7 +208,8 @@ def test_an_interrupted_operation_is_finished_at_the_next_start(home: Path) -> N
         service.put(service.log_in(), "first")
 
 
-def test_several_share_one_home_as_one_service(home: Path, tmp_path: Path) -> None:
+def test_several_share_one_home_as_one_service(new_home: Path, tmp_path: Path) -> None:
+    home = new_home
     database = EmbeddedServer(tmp_path / "elsewhere")
     with ExitStack() as stack:
         stack.callback(database.stop, Event())
@@ -236,7 +234,7 @@ def test_several_share_one_home_as_one_service(home: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the children in /proc")
-@pytest.mark.parametrize("part", ["mongod", "web_server"])
+@pytest.mark.parametrize("part", ["mongod", "web_processes"])
 def test_when_a_part_dies_it_says_so_and_stops_everything(home: Path, part: str) -> None:
     with serving(home) as service:
         processes = service.children()

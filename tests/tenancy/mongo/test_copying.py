@@ -13,7 +13,7 @@ from tenancy.mongo.changes import Change, Changes, note_time
 from tenancy.mongo.copying import Copy
 from tenancy.mongo.documents import TenantCollection
 from tenancy.mongo.provisioning import create_collection, drop_namespace, get_collection
-from tenancy.mongo.raw_collections import BATCH_DOCUMENTS, END, FIRST, RawCollection
+from tenancy.mongo.raw_collections import BATCH_DOCUMENTS, CHUNK_IDS, END, FIRST, RawCollection
 from tenancy.mongo.raw_documents import id_of
 from tenancy.names import PlacementAddress
 
@@ -221,3 +221,21 @@ def test_the_ends_of_a_range_are_of_every_type(namespace):
 
     assert len(place.read_range(MinKey(), MaxKey())) == len(MIXED)
     assert [id_of(each) for each in place.read_range("", "text")] == [""]
+
+
+def test_fewer_documents_are_read_at_once_after_large_ones(namespace):
+    place = RawCollection(address_for("database", namespace), "main")
+    place.insert(encode({"_id": n}) for n in range(1_000))
+    place.insert(encode({"_id": n, "text": "x" * 200_000}) for n in range(1_000, 1_120))
+    place.read_some(FIRST, 900)
+    chunks = place.in_chunks([*range(1_000, 1_120), *range(900)])
+
+    sizes = []
+    for chunk in chunks:
+        list(place.read_ids(chunk))
+        sizes.append(len(chunk))
+
+    first, second, third = sizes
+    assert first == CHUNK_IDS
+    assert second < 100
+    assert third == 1_020 - first - second

@@ -53,7 +53,7 @@ MEANING = {
     "DocumentTooLarge": (PayloadTooLarge, PayloadTooLarge),
     "InvalidDocument": (InvalidDocument, InvalidDocument),
     "BSONError": (InvalidDocument, InvalidDocument),
-    "InvalidBSON": (InvalidDocument, InvalidDocument),
+    "InvalidBSON": (OutcomeUnknown, InvalidDocument),
     "InvalidStringData": (InvalidDocument, InvalidDocument),
     "InvalidId": (InvalidDocument, InvalidDocument),
     # ours to mend: a wrong call, a wrong setting, a code without a meaning of its own

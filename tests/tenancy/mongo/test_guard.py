@@ -126,6 +126,7 @@ def test_cluster_that_is_still_down_is_left_alone_again(guard, cluster, monkeypa
     guard.learn(caused_by(NotSelected("no")))
     cluster.answers = False
     time.sleep(0.06)
+    monkeypatch.setattr(guards, "DOWN_SECONDS", 60.0)
 
     for _ in range(10):
         refused(guard)

@@ -4,13 +4,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import pymongo
 import pytest
 from bson.codec_options import CodecOptions
 from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 
 from tenancy.exceptions import AlreadyExists, Conflict, OutcomeUnknown, StalePlacement
-from tenancy.mongo.clients import close_clients
+from tenancy.mongo.clients import close_clients, get_client
 from tenancy.mongo.fences import fence_collection, move_collection
 from tenancy.mongo.indexes import IndexSpec, build_indexes, drop_index, list_indexes
 from tenancy.mongo.provisioning import create_collection
@@ -167,10 +168,12 @@ def test_many_builders_of_one_index_all_succeed(address, collection):
 
 
 @pytest.fixture
-def impatient(settings):
-    """A process whose ordinary calls get 50 ms."""
+def impatient(address, collection, settings):
+    """A process whose ordinary calls get 50 ms, and which is connected already."""
     settings.TENANCY_OPERATION_TIMEOUT = 0.05
     close_clients()
+    with pymongo.timeout(SECONDS):
+        get_client(address.uri).admin.command("ping")
     yield
     close_clients()
 
@@ -183,7 +186,8 @@ def test_a_long_build_outlasts_the_deadline_of_ordinary_calls(address, collectio
         build(address, *specs, seconds=0.05)
     build(address, *specs)
 
-    assert len(list_indexes(address, "main")) == 6
+    with pymongo.timeout(SECONDS):
+        assert len(list_indexes(address, "main")) == 6
 
 
 def test_dropping_is_silent_about_what_is_missing(address, collection):

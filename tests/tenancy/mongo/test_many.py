@@ -6,6 +6,8 @@ import pytest
 
 from tenancy.exceptions import (
     AlreadyExists,
+    ClusterUnavailable,
+    Defect,
     FieldError,
     MaxAffectedExceeded,
     PayloadTooLarge,
@@ -218,3 +220,45 @@ def test_who_runs_out_of_time_because_others_won_is_told_so(documents, monkeypat
 
     assert next(winners) < 10
     assert "x" not in documents_of(documents).get(5)
+
+
+@pytest.fixture
+def attempts(documents, monkeypatch, settings):
+    """What the attempts of a change, one after the other, end with, within 0.1 s."""
+    settings.TENANCY_OPERATION_TIMEOUT = 0.1
+    ends = []
+
+    def find(*_):
+        end, seconds = ends.pop(0)
+        event_free_wait(seconds)
+        raise end
+
+    monkeypatch.setattr(documents, "_find_affected", find)
+    return ends
+
+
+@pytest.mark.once
+def test_no_attempt_begins_when_the_time_is_over(documents, attempts):
+    attempts[:] = [(TransactionConflict(), 0.1), (Defect(), 0)]
+    with pytest.raises(TransactionConflict):
+        documents.update_many({}, {"x": 1}, max_affected=10)
+    assert len(attempts) == 1
+
+
+@pytest.mark.once
+def test_what_is_not_answered_until_the_time_is_over_has_taken_too_long(documents, attempts):
+    attempts[:] = [(ClusterUnavailable(), 0.1)]
+    with pytest.raises(QueryTimeout):
+        documents.delete_many({}, max_affected=10)
+
+    attempts[:] = [(TransactionConflict(), 0), (ClusterUnavailable(), 0.1)]
+    with pytest.raises(TransactionConflict):
+        documents.update_many({}, {"x": 1}, max_affected=10)
+
+
+@pytest.mark.once
+def test_a_cluster_that_is_gone_before_the_time_is_over_is_called_so(documents, attempts, settings):
+    settings.TENANCY_OPERATION_TIMEOUT = 60
+    attempts[:] = [(ClusterUnavailable(), 0)]
+    with pytest.raises(ClusterUnavailable):
+        documents.update_many({}, {"x": 1}, max_affected=10)

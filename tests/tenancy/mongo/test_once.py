@@ -138,3 +138,27 @@ def test_keys_senders_and_organizations_are_apart(documents, address):
     assert all(isinstance(other.find(address), Progress) for other in others)
     with pytest.raises(IdempotencyKeyReused):
         Record(ACME, Ask("user:1", "k", "another")).find(address)
+
+
+@pytest.mark.everywhere
+def test_of_requests_that_wrote_nothing_the_newest_of_each_sender_are_kept(
+    documents, address, tenant_data, monkeypatch
+):
+    monkeypatch.setattr(once, "REFUSALS_MAX", 5)
+    refused = Answer(409, b"{}", {})
+    written = RECORD.find(address)
+    step(documents, written, 1)
+    written.keep(address, refused)  # it has stored a document: this is not forgotten
+    other = Record(ACME, Ask("user:2", "k", "digest"))
+    other.find(address).keep(address, refused)
+
+    asks = [Record(ACME, Ask("user:1", f"refused-{n}", "digest")) for n in range(12)]
+    for each in asks:
+        found = each.find(address)
+        assert found.keep(address, refused) == refused
+    kept = [isinstance(each.find(address), Answer) for each in (RECORD, other, *asks)]
+
+    assert kept[:2] == [True, True]
+    assert sum(kept[2:]) == 5
+    plan = once.records_of(address).find({"_id.o": 1, "_id.c": "c", "refused": True}).explain()
+    assert "refusals" in str(plan["queryPlanner"]["winningPlan"])

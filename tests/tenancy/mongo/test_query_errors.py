@@ -16,7 +16,7 @@ from tenancy.exceptions import (
     QueryTimeout,
     QueryTooComplex,
 )
-from tenancy.mongo.query_errors import query_errors
+from tenancy.mongo.query_errors import query_errors, sort_errors
 
 MEANING = [
     # an expression that is being computed hears of no deadline: the answer just does not come
@@ -36,6 +36,19 @@ def test_every_error_of_a_query_has_its_meaning():
         with pytest.raises(meaning) as raised, query_errors():
             raise error
         assert type(raised.value) is meaning, error
+
+
+def test_only_a_sort_that_is_not_possible_is_pointed_at():
+    parallel = OperationFailure("cannot sort with keys that are parallel arrays", 2)
+
+    for error, errors, pointers in (
+        (parallel, sort_errors, ["/sort"]),
+        (parallel, query_errors, []),
+        (OperationFailure("an argument of $mod", 2), sort_errors, []),
+    ):
+        with pytest.raises(InvalidQuery) as raised, errors():
+            raise error
+        assert [each.pointer for each in raised.value.errors] == pointers, error
 
 
 def test_the_guard_of_the_cluster_still_learns_that_no_answer_came():

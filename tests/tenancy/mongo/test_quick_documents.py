@@ -1,16 +1,25 @@
 """The quick way from raw JSON to BSON values, beside the careful one."""
 
 import copy
+from datetime import UTC, datetime
 
 import bson
+import orjson
 import pytest
+from bson import Int64, ObjectId
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tenancy.exceptions import TenancyError
 from tenancy.mongo import document_rules
 from tenancy.mongo.document_rules import MAX_DEPTH, decode_document
-from tenancy.mongo.quick_documents import Doubtful, encode_plain, quick_document
+from tenancy.mongo.extended_json import dumps
+from tenancy.mongo.quick_documents import (
+    Doubtful,
+    are_plain,
+    encode_together,
+    quick_document,
+)
 
 OID = "59a47286cfa9a3a73e51e72c"
 
@@ -100,27 +109,39 @@ def test_what_is_read_again_is_not_what_was_stored():
     assert "_meta" not in stored
 
 
-@given(st.lists(st.dictionaries(KEYS | st.just("_id"), VALUES, max_size=4), max_size=3))
-def test_what_is_encoded_together_is_what_each_is_alone(values):
-    try:
-        together = encode_plain(values, MAX_DEPTH)
-    except Doubtful:
+def elements(document):
+    return bson.encode(document)[4:-1]
+
+
+@given(st.lists(st.dictionaries(KEYS, VALUES, max_size=4), max_size=3))
+def test_what_is_plain_is_allowed_and_encoded_together_as_it_is_alone(values):
+    if not are_plain(values, MAX_DEPTH):
         return
 
-    assert together == [bson.encode(decode_document(value)) for value in values]
+    assert encode_together(values) == [elements(decode_document(value)) for value in values]
+    assert orjson.loads(dumps([decode_document(value) for value in values])) == values
 
 
-def test_many_plain_documents_are_encoded_together_and_no_others():
+def test_many_plain_documents_are_known_together_and_no_others():
     deepest = {"a": nested(MAX_DEPTH - 1, 1)}
     plain = [{"n": number, "s": ["\0", {"x": 2**40}], "t": None} for number in range(120)]
 
-    assert encode_plain([*plain, deepest, {}], MAX_DEPTH) == [
-        bson.encode(each) for each in (*plain, deepest, {})
-    ]
+    assert are_plain([*plain, deepest, {}, {"n": [2**53 - 1, 1 - 2**53]}], MAX_DEPTH)
     for odd in (
-        {"_id": 1}, {"_meta": {}}, {"": 1}, {"a.b": 1}, {"a": [{"b\0": 1}]}, {"$a": 1},
-        {"a": 2**63}, {"a": {"$oid": OID}}, {"a": [{"$date": "2026-01-31T09:30:00Z"}]},
-        {"a": nested(MAX_DEPTH, 1)},
+        {"": 1}, {"a.b": 1}, {"a": [{"b\0": 1}]}, {"$a": 1},
+        {"a": 2**53}, {"a": [-(2**53)]}, {"a": {"$oid": OID}}, {"a": Int64(1)},
+        {"a": [{"$date": "2026-01-31T09:30:00Z"}]}, {"a": nested(MAX_DEPTH, 1)},
     ):  # fmt: skip
+        assert not are_plain([*plain, odd], MAX_DEPTH), odd
+
+
+def test_any_bson_is_encoded_together_and_what_has_none_is_doubtful():
+    values = [{"at": datetime(2026, 1, 31, tzinfo=UTC), "o": ObjectId(OID)}, {}, {"n": Int64(5)}]
+    many = [{"x": "\0" * number} for number in range(1200)]
+
+    assert encode_together(values) == [elements(each) for each in values]
+    assert encode_together(many) == [elements(each) for each in many]
+    assert encode_together([]) == []
+    for odd in (object(), "\ud800", 2**63):
         with pytest.raises(Doubtful):
-            encode_plain([*plain, odd], MAX_DEPTH)
+            encode_together([{"a": odd}])

@@ -2,12 +2,12 @@
 
 import math
 
-from bson import Decimal128, encode
+from bson import Decimal128, ObjectId, encode
 from bson.binary import Binary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenancy.mongo.extended_json import dumps_lines
+from tenancy.mongo.extended_json import dumps, dumps_lines
 from tenancy.mongo.raw_batches import FiniteList, decode_batch, joined
 
 VALUES = st.recursive(
@@ -66,3 +66,16 @@ def test_batches_are_finite_together_if_both_are():
     assert type(joined(finite, FiniteList())) is FiniteList
     assert type(joined(finite, other)) is type(joined(other, finite)) is list
     assert joined(finite, other) == [*finite, *other]
+
+
+def test_lines_written_together_are_those_that_are_written_one_by_one():
+    inner = [{"_id": 1}, {"_id": 2}]
+    plain = [{"_id": 1, "a": '},{"_id":'}, {"_id": ObjectId(), "b": [{}]}, {"_id": None}]
+    for documents in (
+        plain, plain[:1], [], [{"_id": 1, "a": inner}, {"_id": 2}], [{"_id": 1, "a": inner}],
+        [{"a": inner}, {"_id": 2}], [{"_id": 1, "a": inner}, {"b": 1}], [{}, {"a": inner}], [{}],
+    ):  # fmt: skip
+        for is_plain in (False, True):
+            one_by_one = [dumps(each, plain=is_plain) + b"\n" for each in documents]
+            together = dumps_lines(FiniteList(documents), plain=is_plain)
+            assert together == b"".join(one_by_one), documents

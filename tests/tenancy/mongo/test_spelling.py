@@ -18,6 +18,7 @@ from bson.timestamp import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tenancy.mongo import extended_json
 from tenancy.mongo.extended_json import CODEC_OPTIONS, dumps, dumps_lines
 from tenancy.mongo.extended_types import FIRST_MS, LAST_MS, date_of
 from tenancy.mongo.revisions import now, shown
@@ -139,3 +140,30 @@ def test_meta_is_shown_last_without_who_wrote_it():
     assert [list(shown(document).items()) for document, _ in cases] == [
         expected for _, expected in cases
     ]
+
+
+NAN, INFINITE = float("nan"), float("-inf")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": None, "b": NAN},
+        {"a": None, "b": "null", "c": [NAN]},
+        {"data": [{"a": None}, {"a": INFINITE}], "page": None},
+        {"data": [{"a": None, "b": {"c": NAN}}]},
+        {"data": [[NAN], None]},
+        {"null": NAN},
+        [{"a": None}, {"a": NAN}],
+    ],
+)
+def test_no_null_in_sight_hides_a_number_that_json_lacks(value):
+    assert b"$numberDouble" in dumps(value)
+    assert dumps(value).count(b"null") == dumps(json.loads(dumps(value))).count(b"null")
+
+
+@pytest.mark.parametrize("value", [{"a": None}, {"data": [{"a": None}, {"b": 1}], "page": None}])
+def test_nulls_in_plain_sight_need_no_second_look(value, monkeypatch):
+    monkeypatch.setattr(extended_json, "has_non_finite", None)
+
+    assert json.loads(dumps(value)) == value
