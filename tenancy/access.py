@@ -29,6 +29,7 @@ from tenancy.exceptions import (
     TenancyError,
     TenantBusy,
 )
+from tenancy.late_answers import came_late, is_in_time
 from tenancy.models import OrganizationStatus
 from tenancy.mongo import clients, extended_json
 from tenancy.mongo.clients import ClusterCall
@@ -124,7 +125,8 @@ def with_collection(
             # The deadline runs from here on.
             with InShare(organization_id), ClusterCall(tenant.address.uri):
                 _assert_fresh(tenant)
-                answer = call(_open_collection(tenant, name, by, noted))
+                documents = _open_collection(tenant, name, by, noted)
+                answer = call(documents)
         except Overslept:
             attempts += time.monotonic() < patience
             continue
@@ -134,9 +136,19 @@ def with_collection(
             if is_current(tenant):
                 raise
             continue
-        if not is_negative(answer) or is_current(tenant):
+        if _counts(tenant, documents, answer):
             return answer
     raise TenantBusy
+
+
+def _counts(tenant: Tenant, documents: TenantCollection, answer: object) -> bool:
+    """Return whether an answer may be given; if not, the call is repeated.
+
+    That a write was accepted is said once it is where the organization is. Raises OutcomeUnknown.
+    """
+    if documents.has_written:
+        return is_in_time(tenant) or not (came_late(tenant) and documents.is_repeatable)
+    return not is_negative(answer) or is_current(tenant)
 
 
 def foresee(

@@ -27,7 +27,7 @@ from tenancy.exceptions import (
     Unavailable,
 )
 from tenancy.journal import KINDS
-from tenancy.lifecycle import copies
+from tenancy.lifecycle import copies, moving
 from tenancy.lifecycle.clusters import ClusterTraits, add_cluster, get_cluster, remove_cluster
 from tenancy.lifecycle.copies import CopyRun
 from tenancy.models import AuditEvent, Cluster, Operation, Organization
@@ -288,13 +288,13 @@ def test_a_target_that_freezes_in_the_copy_costs_a_bounded_time(acme, victim, mo
 
 def test_a_target_that_freezes_under_an_index_build_costs_a_bounded_time(acme, victim, monkeypatch):
     set_patience(monkeypatch, HASTE_SECONDS)
-    own = copies.CopyRun.build_indexes
+    own = moving.build_copied_indexes
 
     def freeze_then_build(copy: Any) -> None:
         victim.freeze()
         own(copy)
 
-    monkeypatch.setattr(copies.CopyRun, "build_indexes", freeze_then_build)
+    monkeypatch.setattr(moving, "build_copied_indexes", freeze_then_build)
     clients = Users(acme.id)
 
     with clients.working():

@@ -59,6 +59,7 @@ class Once:
                 return Replay(found)
             fail_point("write.begun")
             response = documents.in_transaction(lambda: self._act(documents, found, act))
+            documents.is_repeatable = True  # its record is found then
             fail_point("write.committed")
             return response
 

@@ -23,6 +23,7 @@ from tenancy.exceptions import (
     Unavailable,
     ValidationFailed,
 )
+from tenancy.lifecycle.copied_indexes import build_copied_indexes
 from tenancy.lifecycle.copies import CopyRun, begin_changes
 from tenancy.lifecycle.creation import (
     Wish,
@@ -162,8 +163,8 @@ def _prepare(run: Run) -> None:
 
 
 def _index(run: Run) -> None:
-    _copy_of(run).build_indexes()
-    _copy_of(run).build_indexes(expiring=True)
+    build_copied_indexes(_copy_of(run))
+    build_copied_indexes(_copy_of(run), expiring=True)
 
 
 def _settle(run: Run) -> None:

@@ -6,20 +6,15 @@ change stream was read, how far each collection is copied.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from functools import partial
-from threading import Thread
+from collections.abc import Iterator
 from typing import Self
 from uuid import uuid4
 
 from tenancy.audit import record_event
-from tenancy.exceptions import InvalidInput, PlacementDisturbed, PlacementUnsupported
-from tenancy.lifecycle.indexes import declared_indexes
-from tenancy.mongo import indexes, provisioning
+from tenancy.exceptions import PlacementDisturbed
+from tenancy.mongo import late_writes, provisioning
 from tenancy.mongo.carried_records import CarriedRecords
 from tenancy.mongo.changes import SENTINELS, Change, Changes, note_time
-from tenancy.mongo.clients import ping
 from tenancy.mongo.copying import Copy
 from tenancy.mongo.raw_collections import END, FIRST
 from tenancy.mongo.raw_documents import read_id, spell_id
@@ -33,7 +28,6 @@ CATCH_UP_SECONDS = 2.0
 CATCH_UP_SHARE = 0.5
 # So few changes are what was written while the ones before were applied: there is always another.
 FEW_CHANGES = 200
-INDEX_BUILD_MAX_SECONDS = 6 * 3_600.0
 # As good as caught up: a sentinel comes back within this time.
 LAG_SECONDS = 0.15
 SETTLE_ATTEMPTS = 100
@@ -50,7 +44,7 @@ class CopyRun:
     ) -> None:  # fmt: skip
         self.run, self.source, self.target = run, source, target
         self.verified = False
-        self._beat_at = self._caught_up_at = self._target_seen_at = 0.0
+        self._beat_at = self._caught_up_at = 0.0
         state = run.operation.state
         changes = Changes(source, since=state["since"], token=state.get("token", ""))
         self.copy = Copy(source, target, changes, run.guarded, only=only)
@@ -148,8 +142,25 @@ class CopyRun:
         """Bring changes that arrived after the switch. Return whether `until` was seen.
 
         How far that is, is recorded at once: what was carried once is not carried again, when its
-        user may have deleted it.
+        user may have deleted it. Late writers who have asked are told when theirs is home.
         """
+        is_seen = self._catch_late(until)
+        if self.copy.take_asked():
+            self.answer_late_writers()
+        return is_seen
+
+    def answer_late_writers(self) -> None:
+        """Tell those who have asked that what they had written is home, once it is."""
+        number = late_writes.open_question(self.source)
+        if number is None:
+            return
+        sentinel = self.copy.write_sentinel(uuid4().hex)
+        while not self._catch_late(sentinel):
+            pass
+        with self.run.guarded():
+            late_writes.answer(self.source, number)
+
+    def _catch_late(self, until: Change | None) -> bool:
         row = self.run.operation
         carried, is_seen = self.copy.catch_late(
             row.state["switched_at_ms"], until=until, find_repeated=self._bring_records
@@ -166,46 +177,6 @@ class CopyRun:
         """Carry records before documents: whoever repeats a late write finds that it was made."""
         self.records.bring()
         return self.records.repeated
-
-    def build_indexes(self, *, expiring: bool = False) -> None:
-        """Build the declared indexes at the target, while changes go on being applied.
-
-        Those by which documents expire are built after the switch, when asked for: before, what
-        the target has removed already would differ from the source.
-        """
-        if self.target.kind == "shared":
-            return
-        for logical, wanted in declared_indexes(self.run.organization_id).items():
-            specs = [spec for spec in wanted if (spec.ttl_seconds is not None) == expiring]
-            if not specs:
-                continue
-            building = _in_background(
-                partial(
-                    indexes.build_indexes, self.target, logical, specs,
-                    timeout_seconds=INDEX_BUILD_MAX_SECONDS,
-                )
-            )  # fmt: skip
-            while not building.done():
-                if "switched_at_ms" in self.run.operation.state:
-                    self.catch_late()
-                else:
-                    self.catch_up()
-                self._check_target()
-            try:
-                building.result()
-            except InvalidInput as error:  # the documents are against it: again is no use
-                raise PlacementUnsupported(
-                    f"An index of “{logical}” cannot be built there: {error.detail} It is one of "
-                    f"{', '.join(spec.name for spec in specs)}.",
-                    hint="Remove the index, or mend the documents, and begin again.",
-                ) from error
-
-    def _check_target(self) -> None:
-        """Raise ClusterUnavailable if the target does not answer: a build may take hours."""
-        if time.monotonic() - self._target_seen_at > CATCH_UP_SECONDS:
-            with self.run.guarded():
-                ping(self.target.uri)
-            self._target_seen_at = time.monotonic()
 
     def verify(self) -> None:
         """Compare everything while it changes, until source and target are equal but for moments.
@@ -263,20 +234,6 @@ class CopyRun:
     def drop_sentinels(self) -> None:
         """Remove from the source what was written to be looked out for."""
         provisioning.drop_collection(self.source, SENTINELS, self.run.guarded)
-
-
-def _in_background(do: Callable[[], object]) -> "Future[object]":
-    """Begin what may never end; the process does not wait for it."""
-    future: Future[object] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(do())
-        except Exception as error:  # noqa: BLE001 -- `result()` raises it
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return future
 
 
 def is_copied(logical: str, physical: provisioning.PhysicalCollection) -> bool:

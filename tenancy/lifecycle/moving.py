@@ -26,6 +26,7 @@ from tenancy.exceptions import (
     ValidationFailed,
 )
 from tenancy.lifecycle.clusters import get_cluster
+from tenancy.lifecycle.copied_indexes import build_copied_indexes
 from tenancy.lifecycle.copies import CopyRun, begin_changes, is_copied
 from tenancy.lifecycle.creation import PLACING_ATTEMPTS
 from tenancy.lifecycle.move_checks import check_source, check_target, finish_renames
@@ -158,7 +159,7 @@ def _copy(run: Run) -> None:
 
 
 def _index(run: Run) -> None:
-    copy_of(run).build_indexes()
+    build_copied_indexes(copy_of(run))
 
 
 def _verify(run: Run) -> None:
@@ -170,10 +171,11 @@ def _late(run: Run) -> None:
     if _is_source_gone(run):
         return
     copy = copy_of(run)
-    copy.build_indexes(expiring=True)
+    build_copied_indexes(copy, expiring=True)
     timeout = settings.TENANCY_OPERATION_TIMEOUT
     until = time.monotonic() + timeout
     try:
+        copy.answer_late_writers()  # another runner may have seen that they ask, and died
         while time.monotonic() < until:
             copy.catch_late()
         sentinel = copy.copy.write_sentinel(f"late {time.time_ns()}")

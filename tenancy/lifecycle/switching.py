@@ -18,7 +18,7 @@ from tenancy.lifecycle.pause import announce_pause, end_pause
 from tenancy.lifecycle.placing import check_residency, take_place
 from tenancy.lifecycle.states import lock_organization
 from tenancy.models import Cluster, Organization, OrganizationStatus, Placement
-from tenancy.mongo import provisioning
+from tenancy.mongo import late_writes, provisioning
 from tenancy.mongo.copying import deadline
 from tenancy.operations import Run, fail_point
 
@@ -67,6 +67,8 @@ def switch(run: Run) -> None:
         copy.verify()
     copy.records.bring()  # so that few are left for the pause
     copy.settle()  # whoever does not answer, it is better to know before the pause
+    with run.guarded():
+        late_writes.leave_mark(copy.source)
     run.assert_wanted()
     try:
         announce_pause(run, max_seconds=PAUSE_LAPSES_SECONDS)

@@ -16,11 +16,14 @@ from typing import Any, NamedTuple
 import pymongo
 
 from tenancy.exceptions import AlreadyExists
+from tenancy.mongo import late_writes
 from tenancy.mongo.changes import SENTINELS, Change, Changes
 from tenancy.mongo.provisioning import create_collection
 from tenancy.mongo.raw_collections import END, FIRST, RawCollection, in_batches
 from tenancy.mongo.raw_documents import id_of, key_of, key_of_id, spell_id
 from tenancy.names import PlacementAddress
+
+ASKED = Change(SENTINELS, late_writes.MARK)
 
 
 def deadline(seconds: float) -> AbstractContextManager[None]:
@@ -60,6 +63,7 @@ class Copy:
     ) -> None:
         self._only = only
         self._refused: list[tuple[str, str]] = []
+        self._is_asked = False
         self._addresses = (source, target)
         self._sides: dict[str, tuple[RawCollection, RawCollection]] = {}
         self.changes = changes
@@ -198,6 +202,7 @@ class Copy:
         """
         before = self.changes.token
         changes = self.changes.read_some(until=until)
+        self._is_asked |= ASKED in changes
         try:
             repeated = find_repeated()
             late = [each for each in changes if each.transaction not in repeated]
@@ -229,6 +234,11 @@ class Copy:
         """Return which late documents were set aside since the last call: collection and `_id`."""
         refused, self._refused = self._refused, []
         return refused
+
+    def take_asked(self) -> bool:
+        """Return whether a late writer has asked, since the last call, for what it has written."""
+        asked, self._is_asked = self._is_asked, False
+        return asked
 
     def _by_collection(self, changes: Iterable[Change]) -> dict[str, dict[bytes, Any]]:
         """Return the changed `_id`s of each collection, each once; sentinels are no documents."""

@@ -65,6 +65,8 @@ class Handle:
         self._by = by
         self._max_bytes = max_bytes
         self._session: ClientSession | None = None
+        # Whether a write was acknowledged, and whether its call may be repeated all the same.
+        self.has_written = self.is_repeatable = False
         self._untold: list[tuple[int, int]] = []
         self._waiting: list[Callable[[], None]] = []
 
@@ -97,6 +99,7 @@ class Handle:
                 conflict = error
                 time.sleep(random.uniform(0, TRANSACTION_BACKOFF_SECONDS * attempt))  # noqa: S311
                 continue
+            self.has_written = True
             self._tell_changes()
             return result
         raise conflict
@@ -124,6 +127,7 @@ class Handle:
     def _on_change(self, documents: int, size: int) -> None:
         """Tell of a change, or keep it until the transaction is committed."""
         if self._session is None:
+            self.has_written = True
             self._tell_change(documents, size)
         else:
             self._untold.append((documents, size))

@@ -12,7 +12,7 @@ from bson.codec_options import DatetimeConversion
 from bson.datetime_ms import DatetimeMS
 from bson.raw_bson import RawBSONDocument
 
-from tenancy.mongo import fences
+from tenancy.mongo import fences, late_writes
 from tenancy.mongo.boundary import boundary_of
 from tenancy.mongo.errors import driver_errors
 from tenancy.mongo.extended_types import CODEC_OPTIONS, RAW_OPTIONS
@@ -91,9 +91,9 @@ def remove_if_empty(address: PlacementAddress, physical: str) -> bool:
 
 
 def holds_only_marks(address: PlacementAddress, logical: str) -> bool:
-    """Return whether no document of a collection has anything but its `_id`."""
+    """Return whether no document has anything but its `_id`, the mark of `late_writes` apart."""
     return all(
-        len(RawBSONDocument(each, RAW_OPTIONS)) == 1
+        len(RawBSONDocument(each, RAW_OPTIONS)) == 1 or id_of(each) == late_writes.MARK
         for each in _all(RawCollection(address, logical))
     )
 

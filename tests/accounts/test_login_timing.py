@@ -1,109 +1,130 @@
-"""The time of an answer does not tell whether there is an account: measured, with real argon2.
+"""The time of an answer does not tell whether there is an account: the work for both is the same.
 
-`make bench` measures it over HTTP, with more tries.
+What is counted here is what takes time: hashes with their costs, statements of the catalog, and
+tasks left for later. `make bench` measures it over HTTP, with real hashes, by the clock.
 """
 
-import time
-from statistics import fmean
+import re
+from typing import NamedTuple
 
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from accounts import background
-from accounts.background import Worker
+from accounts import background, login
+from accounts.hashing import CURRENT_FORM, form_of
 from accounts.models import User
-from accounts.passwords import hash_password
+from accounts.passwords import forget_forms, hash_password
 from tenancy.models import AuditEvent
-from tests.cheap_hashing import real_hashing
+from tests.cheap_hashing import form_with
 from tests.conftest import PASSWORD
 
-KNOWN, UNKNOWN = "alice@example.com", "nobody@example.com"
-TRIES = 100
-# Of three measurements one has to hold: other processes of a busy machine disturb some, while what
-# makes answers differ would disturb all.
-ATTEMPTS = 3
-# The slower half is what other processes do to it; what tells an account is in the quicker, too.
-TRIMMED = TRIES // 2
-TOLERANCE = 0.10
+LOG_IN, FORGET = "/api/v1/auth/login", "/api/v1/auth/password/forgot"
+OTHER, KNOWN, UNKNOWN = "other@example.com", "alice@example.com", "nobody@example.com"
+WRONG = "wrong horse 9 battery"
+TOO_LONG = "x" * 129
+VALUES = re.compile(r"'(?:[^']|'')*'|\b[0-9a-f]{32}\b|\b\d+(?:\.\d+)?\b")
 
 
-def mean_times(client, path, bodies):
-    """Return the mean time of each body's answer, the slowest left out; all answers are alike."""
-    times, answers = [[] for _ in bodies], set()
-    for number in range(TRIES):
-        for which in range(len(bodies)) if number % 2 else reversed(range(len(bodies))):
-            began = time.perf_counter()
-            answer = client.post(path, bodies[which])
-            times[which].append(time.perf_counter() - began)
-            said = answer.json()
-            answers.add((answer.status_code, said.get("code"), said.get("detail", str(said))))
-    assert len(answers) == 1
-    return [fmean(sorted(each)[:-TRIMMED]) for each in times]
+class Work(NamedTuple):
+    """What a request has made the service do before its answer."""
 
-
-def difference(client, path, bodies):
-    means = mean_times(client, path, bodies)
-    return abs(means[0] - means[1]) / max(means)
-
-
-def smallest_difference(client, path, *bodies):
-    for _ in range(ATTEMPTS):
-        found = difference(client, path, bodies)
-        if found < TOLERANCE:
-            break
-    return found
+    answer: tuple[int, str]
+    hashes: list[str | None]
+    statements: list[str]
+    tasks: int
 
 
 @pytest.fixture
-def real_argon2(acme):
-    """Passwords that cost what they cost in service; gives the form of their hashes."""
-    with real_hashing() as form:
-        User.objects.update(password=hash_password(PASSWORD))
-        yield form
+def work_of(monkeypatch, nobody):
+    """Return what is done for a request."""
+    hashes, tasks = [], []
+    verify = Argon2PasswordHasher.verify
+
+    def noted(hasher, password, encoded):
+        hashes.append(form_of(encoded))
+        return verify(hasher, password, encoded)
+
+    class Later:
+        add = staticmethod(tasks.append)
+
+    monkeypatch.setattr(Argon2PasswordHasher, "verify", noted)
+    monkeypatch.setattr(background, "_worker", Later())
+
+    def find_out(path, body):
+        hashes.clear()
+        tasks.clear()
+        with CaptureQueriesContext(connection) as queries:
+            answer = nobody.post(path, body)
+        said = answer.json()
+        shapes = [VALUES.sub("?", query["sql"]) for query in queries]
+        told = (answer.status_code, said.get("detail", str(said)))
+        return Work(told, list(hashes), shapes, len(tasks))
+
+    return find_out
 
 
-def test_sign_in_takes_as_long_for_known_and_unknown_addresses(real_argon2, nobody):
-    assert User.objects.get(email=KNOWN).password.startswith(real_argon2)
-    wrong = {"password": "wrong horse 9 battery"}
+def both(work_of, path, **fields):
+    """Return what is done for a known and an unknown address, the first and the second time."""
+    work_of(path, {"email": OTHER} | fields)  # what is done once for each address or process
+    rounds = [[work_of(path, {"email": each} | fields) for each in (KNOWN, UNKNOWN)] for _ in "12"]
+    return [tuple(each) for each in rounds]
 
-    found = smallest_difference(
-        nobody, "/api/v1/auth/login", {"email": KNOWN} | wrong, {"email": UNKNOWN} | wrong
+
+@pytest.mark.parametrize("password", [WRONG, TOO_LONG])
+def test_sign_in_is_the_same_work_for_known_and_unknown_addresses(acme, work_of, password):
+    for known, unknown in both(work_of, LOG_IN, password=password):
+        assert known == unknown
+        assert known.answer[0] == 401
+        assert known.hashes == [CURRENT_FORM]
+        assert known.statements
+    events = AuditEvent.objects.filter(action="session.refused").values_list("details", flat=True)
+    assert [bool(details["user"]) for details in events].count(True) == 2
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("password", [WRONG, TOO_LONG])
+def test_hashes_of_earlier_costs_do_not_tell_who_has_them(work_of, password):
+    earlier = form_with((16, 1))
+    User.objects.filter(email=KNOWN).update(
+        password=hash_password(PASSWORD).replace(CURRENT_FORM, earlier)
     )
-
-    assert found < TOLERANCE
-    users = AuditEvent.objects.filter(action="session.refused").values_list("details", flat=True)
-    assert len({bool(details["user"]) for details in users}) == 2
-
-
-def compute(seconds):
-    """Use a core for so long: whatever else the machine does slows it down as it does the rest."""
-    began = time.thread_time()
-    while time.thread_time() - began < seconds:
-        pass
+    forget_forms()
+    try:
+        for known, unknown in both(work_of, LOG_IN, password=password):
+            assert known == unknown
+            assert sorted(known.hashes) == sorted({CURRENT_FORM, earlier})
+    finally:
+        forget_forms()
 
 
-def test_measurement_would_find_what_is_not_equal(acme, nobody, monkeypatch):
-    monkeypatch.setattr("accounts.login.matches", lambda password, user: user and compute(0.004))
-    wrong = {"password": PASSWORD + "x"}
+@pytest.mark.usefixtures("acme")
+def test_who_is_not_active_any_more_looks_like_nobody(work_of):
+    User.objects.filter(email=KNOWN).update(is_active=False)
 
-    found = smallest_difference(
-        nobody, "/api/v1/auth/login", {"email": KNOWN} | wrong, {"email": UNKNOWN} | wrong
-    )
-
-    assert found > TOLERANCE
+    for known, unknown in both(work_of, LOG_IN, password=PASSWORD):
+        assert known == unknown
 
 
-@pytest.fixture
-def worker(monkeypatch, nothing_waits):
-    """The thread that does what is left for later."""
-    own = Worker()
-    monkeypatch.setattr(background, "_worker", own)
-    yield own
-    assert own.flush(60)
+@pytest.mark.usefixtures("acme")
+def test_forgetting_is_the_same_work_for_known_and_unknown_addresses(work_of):
+    for known, unknown in both(work_of, FORGET):
+        assert known == unknown
+        assert known.tasks == 1
 
 
-def test_forgetting_takes_as_long_for_known_and_unknown_addresses(acme, nobody, worker):
-    found = smallest_difference(
-        nobody, "/api/v1/auth/password/forgot", {"email": KNOWN}, {"email": UNKNOWN}
-    )
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("matches", lambda own: lambda password, user: user is not None and own(password, user)),
+        ("_record_refusal", lambda own: lambda user: user and own(user)),
+    ],
+)
+def test_the_comparison_sees_what_is_left_out(work_of, monkeypatch, name, instead):
+    monkeypatch.setattr(login, name, instead(getattr(login, name)))
 
-    assert found < TOLERANCE
+    for known, unknown in both(work_of, LOG_IN, password=WRONG):
+        assert known.answer == unknown.answer
+        assert known != unknown

@@ -1,25 +1,16 @@
 """A keyed write that is committed at the source after its repeat at the target is not doubled."""
 
-import threading
 from collections import OrderedDict
-from contextlib import contextmanager
 
-import pymongo
 import pytest
-from django.db import connection
 
-from tenancy import lifecycle
-from tenancy.lifecycle import switching
-from tenancy.mongo import clients, copying
-from tenancy.mongo.handles import Handle
-from tests.conftest import ACTOR
 from tests.http import DOCUMENTS, send
 from tests.moves import live_at
+from tests.stragglers import Straggler, move_past
 
 pytestmark = [pytest.mark.needs_mongod, pytest.mark.usefixtures("quick")]
 
 COLLECTION = "/api/v1/collections/main"
-SECONDS = 20.0
 DOCUMENT = {"n": 1}
 INSERTS = {"operations": [{"op": "insert", "document": DOCUMENT}] * 2}
 
@@ -45,67 +36,16 @@ def no_room_is_known(monkeypatch):
     monkeypatch.setattr("tenancy.mongo.once._ensured", OrderedDict())
 
 
-class Straggler:
-    """A write that stands still when all of it is sent and nothing is committed."""
-
-    def __init__(self, client, ask):
-        self.answer = None
-        self._stands, self._goes_on = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(client, ask))
-
-    def _run(self, client, ask):
-        try:
-            self.answer = ask(client)
-        finally:
-            self._stands.set()
-            connection.close()
-
-    def hold(self):
-        if threading.current_thread() is self._thread and not self._stands.is_set():
-            self._stands.set()
-            assert self._goes_on.wait(SECONDS)
-
-    def start(self):
-        self._thread.start()
-        assert self._stands.wait(SECONDS)
-
-    def commit(self):
-        self._goes_on.set()
-        self._thread.join(SECONDS)
-
-
 @pytest.fixture
 def move_beside(acme, second_cluster, monkeypatch):
     """Move acme; a straggler begins before the switch and is committed after its repeat."""
 
     def move(straggler, repeat, kind):
-        transaction, announce = Handle._transaction, switching.announce_pause
-        look = copying.Copy.catch_late
-
-        @contextmanager
-        def stand_before_the_commit(documents):
-            with transaction(documents):
-                yield
-                straggler.hold()
-
-        def begin(run, **options):
-            monkeypatch.setattr(switching, "announce_pause", announce)
-            straggler.start()
-            announce(run, **options)
-
-        def repeat_and_commit(copy, *arguments, **options):
-            monkeypatch.setattr(copying.Copy, "catch_late", look)
+        def repeat_and_commit():
             repeat()
             straggler.commit()
-            return look(copy, *arguments, **options)
 
-        # Nothing runs into a deadline because the test takes its time.
-        monkeypatch.setattr(clients, "call_deadline", lambda: pymongo.timeout(SECONDS))
-        monkeypatch.setattr(Handle, "_transaction", stand_before_the_commit)
-        monkeypatch.setattr(switching, "announce_pause", begin)
-        monkeypatch.setattr(copying.Copy, "catch_late", repeat_and_commit)
-        options = {"cluster": "second"} if kind == "cluster" else {}
-        lifecycle.move_organization(acme.id, kind, by=ACTOR, **options)
+        move_past(acme.id, straggler, kind, monkeypatch, first=repeat_and_commit)
 
     return move
 
@@ -136,6 +76,7 @@ def test_a_late_write_and_its_repeat_are_one(acme, move_beside, behind, source, 
     assert final.status_code == straggler.answer.status_code
     if ask is create:
         assert final.json()["_id"] == {"$oid": str(stored[0]["_id"])}
+        assert straggler.answer.content == final.content
     if answers[0].status_code == final.status_code:
         assert final.content == answers[0].content
 

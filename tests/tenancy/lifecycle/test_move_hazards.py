@@ -16,7 +16,7 @@ from tenancy.exceptions import (
     TenancyError,
     TenantBusy,
 )
-from tenancy.lifecycle import copies, moving, pause, switching
+from tenancy.lifecycle import copied_indexes, copies, moving, pause, switching
 from tenancy.models import Collection, Organization
 from tenancy.mongo import copying, provisioning
 from tenancy.mongo.indexes import IndexSpec, list_indexes
@@ -105,7 +105,7 @@ def test_nobody_waits_for_a_build_to_cancel(acme, monkeypatch):
         asked.append(time.monotonic())
         ended.wait(10)
 
-    monkeypatch.setattr(copies.indexes, "build_indexes", build)
+    monkeypatch.setattr(copied_indexes.indexes, "build_indexes", build)
     with pytest.raises(OperationCancelled):
         lifecycle.move_organization(acme.id, "database", by=ACTOR)
     took = time.monotonic() - asked[0]

@@ -1,0 +1,71 @@
+"""A write that may have come to the source of a move too late asks when it is at the target.
+
+Before a move switches it leaves a mark at the source, beside its sentinels: `{_id: "asked", asked,
+done}`. Whoever has written there, and sees only then that the organization has moved on, counts
+`asked` up. The mover sees that among the changes, brings all that came before it home, and says
+with `done` how many it has answered. Where no mark is there is no source any more, and nothing that
+was not brought home.
+"""
+
+from pymongo import ReturnDocument
+from pymongo.collection import Collection
+
+from tenancy.mongo.boundary import boundary_of
+from tenancy.mongo.changes import SENTINELS
+from tenancy.mongo.clients import Document, get_database
+from tenancy.mongo.errors import driver_errors
+from tenancy.names import PlacementAddress
+
+MARK = "asked"
+_ASKED, _DONE = "asked", "done"
+
+
+def leave_mark(source: PlacementAddress) -> None:
+    """Let late writers ask. Safe to repeat."""
+    with driver_errors(writing=True):
+        _marks(source).update_one(
+            _mark(source), {"$setOnInsert": {_ASKED: 0, _DONE: 0}}, upsert=True
+        )
+
+
+def ask(source: PlacementAddress) -> int | None:
+    """Ask for what was written before this call; return the question's number.
+
+    None if there is nothing to wait for: nobody moves away from there, or all is at the target.
+    """
+    with driver_errors(writing=True):
+        row = _marks(source).find_one_and_update(
+            _mark(source), {"$inc": {_ASKED: 1}}, return_document=ReturnDocument.AFTER
+        )
+    return None if row is None else int(row[_ASKED])
+
+
+def is_answered(source: PlacementAddress, number: int) -> bool:
+    """Return whether what was written before a question is at the target now."""
+    row = _read(source)
+    return row is None or int(row[_DONE]) >= number
+
+
+def open_question(source: PlacementAddress) -> int | None:
+    """Return the number of the last question that is not answered, or None."""
+    row = _read(source)
+    return int(row[_ASKED]) if row is not None and row[_ASKED] > row[_DONE] else None
+
+
+def answer(source: PlacementAddress, number: int) -> None:
+    """Say that all that was written before a question, and those before it, is at the target."""
+    with driver_errors(writing=True):
+        _marks(source).update_one(_mark(source), {"$max": {_DONE: number}})
+
+
+def _read(source: PlacementAddress) -> Document | None:
+    with driver_errors(writing=False):
+        return _marks(source).find_one(_mark(source))
+
+
+def _marks(source: PlacementAddress) -> Collection[Document]:
+    return get_database(source)[source.physical(SENTINELS)]
+
+
+def _mark(source: PlacementAddress) -> Document:
+    return {"_id": boundary_of(source, SENTINELS).stored_id(MARK)}
