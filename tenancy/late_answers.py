@@ -32,23 +32,25 @@ def came_late(tenant: Tenant) -> bool:
     """Return whether what was written under a snapshot came to a place that was left meanwhile.
 
     If so, it is at the current place now. Raises OutcomeUnknown if nobody says so within
-    WAIT_MAX_SECONDS.
+    WAIT_MAX_SECONDS, or if a pause lasts as long.
     """
     try:
-        return _wait_for(tenant, time.monotonic() + WAIT_MAX_SECONDS)
+        return _wait_for(tenant)
     except OrganizationNotFound:  # purged: no place is left
         return False
     except (DatabaseError, Unavailable) as error:
         raise OutcomeUnknown from error
 
 
-def _wait_for(tenant: Tenant, deadline: float) -> bool:
+def _wait_for(tenant: Tenant) -> bool:
+    deadline = time.monotonic() + WAIT_MAX_SECONDS
     now = catalog.get_tenant(tenant.id, max_age=0)
     while now.is_paused:
         _nap(deadline)
         now = catalog.get_tenant(tenant.id, max_age=POLL_SECONDS)
     if now.epoch == tenant.epoch:
         return False
+    deadline = time.monotonic() + WAIT_MAX_SECONDS
     question = late_writes.ask(tenant.address)
     while question is not None and not late_writes.is_answered(tenant.address, question):
         _nap(deadline)

@@ -123,7 +123,7 @@ def test_a_pause_that_lasts_too_long_is_busy(acme, monkeypatch):
         run(acme, call)
 
     assert call.at == []
-    assert 0.1 <= time.monotonic() - begun < 2
+    assert time.monotonic() - begun >= 0.1
 
 
 def test_an_announced_pause_does_not_hold_anybody_up_before_it_begins(acme, monkeypatch):

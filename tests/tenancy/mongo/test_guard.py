@@ -16,6 +16,8 @@ pytestmark = pytest.mark.needs_mongod
 THREADS = 8
 SLOTS = 4
 EXTRA = 2
+# So long waits who waits at all.
+PATIENCE_SECONDS = 30.0
 
 
 class FakeCluster:
@@ -29,7 +31,7 @@ class FakeCluster:
 
     def ping(self):
         self.pings += 1
-        self.slow.wait(5)
+        self.slow.wait(PATIENCE_SECONDS)
         if not self.answers:
             raise ClusterUnavailable
 
@@ -89,19 +91,20 @@ def test_calls_on_a_healthy_cluster_cost_no_command(guard, cluster):
     assert cluster.pings == 0
 
 
-def test_cluster_that_was_not_reached_is_not_asked_again_for_a_while(guard, cluster):
+def test_cluster_that_was_not_reached_is_not_asked_again_for_a_while(guard, cluster, monkeypatch):
+    monkeypatch.setattr(guards, "DOWN_SECONDS", PATIENCE_SECONDS)
     guard.learn(caused_by(NotSelected("10.0.0.7:27017")))
+    cluster.slow.clear()
 
-    began = time.monotonic()
     for _ in range(100):
         refused(guard)
 
     assert cluster.pings == 0
-    assert time.monotonic() - began < 0.5
 
 
 def test_one_call_asks_whether_it_is_back_and_the_others_do_not_wait(guard, cluster, monkeypatch):
     monkeypatch.setattr(guards, "DOWN_SECONDS", 0.0)
+    monkeypatch.setattr(guards, "VERDICT_SECONDS", 2 * PATIENCE_SECONDS)
     guard.learn(caused_by(NotSelected("no")))
     cluster.slow.clear()
     asking = threading.Thread(target=enter_and_leave, args=(guard,))
@@ -109,13 +112,12 @@ def test_one_call_asks_whether_it_is_back_and_the_others_do_not_wait(guard, clus
     while not cluster.pings:
         time.sleep(0.001)
 
-    began = time.monotonic()
     refused(guard)
-    waited = time.monotonic() - began
+    is_asking = asking.is_alive()
     cluster.slow.set()
     asking.join()
 
-    assert waited < guards.VERDICT_SECONDS / 2
+    assert is_asking
     assert cluster.pings == 1
     with call(guard):
         pass
