@@ -1,6 +1,7 @@
 """Who is told that a write was accepted finds it, also when it came late to where it was left."""
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from threading import Event
 
@@ -10,6 +11,7 @@ from django.utils import timezone
 
 from tenancy import access, catalog, late_answers, lifecycle
 from tenancy.exceptions import ClusterUnavailable, OrganizationNotFound, OutcomeUnknown
+from tenancy.lifecycle.copies import CopyRun
 from tenancy.models import Organization
 from tenancy.mongo import late_writes
 from tenancy.mongo.clients import Document
@@ -117,6 +119,38 @@ def test_the_next_runner_answers_who_asked_the_one_that_died(acme, asked, monkey
     assert len(answered) == 1
 
 
+def test_a_question_that_was_seen_and_not_answered_is_answered_by_the_next_runner(
+    acme, asked, monkeypatch
+):
+    monkeypatch.setattr(late_answers, "WAIT_MAX_SECONDS", SECONDS)
+    straggler = Straggler(acme.client("bob"), write_atomically)
+    own, answer, answered = CopyRun.answer_late_writers, late_writes.answer, []
+    monkeypatch.setattr(late_writes, "answer", lambda *given: answered.append(answer(*given)))
+
+    def let_it_write():
+        straggler.commit()
+        assert asked.wait(SECONDS)
+        monkeypatch.setattr(straggler, "end", lambda: None)  # it waits for the next runner
+
+    def die_when_asked(copy):
+        if asked.is_set():
+            monkeypatch.setattr(CopyRun, "answer_late_writers", own)
+            copy.beat(now=True)  # what was seen is not looked at again
+            raise Killed
+        own(copy)
+
+    monkeypatch.setattr(CopyRun, "answer_late_writers", die_when_asked)
+    with pytest.raises(Killed):
+        move_past(acme.id, straggler, "database", monkeypatch, first=let_it_write)
+    run_due(1)
+    Straggler.end(straggler)
+
+    said, seen = straggler.answer
+    assert said.status_code == 200
+    assert len(seen.json()["data"]) == 2
+    assert len(answered) == 1
+
+
 @pytest.mark.parametrize("kind", ["shared", "collection", "database"])
 def test_questions_are_answered_in_their_order(acme, kind):
     live_at(acme.id, kind)
@@ -170,6 +204,24 @@ def test_a_pause_without_a_move_is_waited_out(acme, insert_slowly):
     assert len(written) == 1
     assert timezone.now() - began > timedelta(seconds=0.2)
     assert not catalog.get_tenant(acme.id, max_age=0).is_paused
+
+
+def test_nobody_is_asked_where_the_organization_still_is(acme, insert_slowly):
+    late_writes.leave_mark(address_of(acme.id))  # a move is under way
+
+    assert len(insert_slowly(acme.id, lambda: None)) == 1
+    assert late_writes.open_question(address_of(acme.id)) is None
+
+
+def test_a_pause_that_was_known_may_have_begun(acme, settings):
+    settings.TENANCY_CATALOG_TTL = 20.0
+    tenant, now = catalog.get_tenant(acme.id, max_age=0), timezone.now()
+
+    assert late_answers.is_in_time(tenant)
+    assert late_answers.is_in_time(replace(tenant, pause_from=now + timedelta(seconds=20)))
+    assert not late_answers.is_in_time(replace(tenant, pause_from=now))
+    lapsed = replace(tenant, pause_from=now - timedelta(seconds=9), pause_until=now)
+    assert not late_answers.is_in_time(lapsed)
 
 
 def test_a_rename_of_the_collections_leaves_nobody_to_ask(acme, insert_slowly, naming):
