@@ -24,6 +24,7 @@ from tenancy.exceptions import (
     NothingToMatch,
     OrganizationDeleted,
     OrganizationSuspended,
+    OutcomeUnknown,
     Overslept,
     StalePlacement,
     TenancyError,
@@ -40,6 +41,7 @@ from tenancy.names import PlacementAddress, check_collection_name
 from tenancy.schemas import Violations, find_check
 
 T = TypeVar("T")
+Call = Callable[[TenantCollection], T]
 
 PAUSE_MAX_SECONDS = 3.0
 PAUSE_POLL_SECONDS = 0.02
@@ -101,7 +103,7 @@ def is_current(tenant: Tenant) -> bool:
 def with_collection(
     organization_id: UUID,
     name: str,
-    call: Callable[[TenantCollection], T],
+    call: Call[T],
     *,
     by: str,
     noted: Violations | None = None,
@@ -110,45 +112,74 @@ def with_collection(
 
     `noted` gets what stored documents have against them if the collection's schema only warns.
 
-    `call` may run more than once, but never after a write of its own was accepted. Raises
-    CollectionNotFound, what `call` raises, what an organization that is not served gets, and
-    TenantBusy if it has more under way already than is its share.
+    `call` may run more than once, but never after a write of its own was accepted, unless the
+    collection was told that a repeat finds what came of it. Raises CollectionNotFound, what `call`
+    raises, what an organization that is not served gets, and TenantBusy if it has more under way
+    already than is its share.
     """
     check_collection_name(name)
-    max_age: float | None = None
-    attempts, patience = ATTEMPTS, time.monotonic() + PAUSE_MAX_SECONDS
-    while attempts:
-        tenant = wait_until_served(organization_id, max_age=max_age)
-        max_age = 0  # whatever leads to a repeat, it is done with a fresh read
-        attempts -= 1
-        try:
-            # The deadline runs from here on.
-            with InShare(organization_id), ClusterCall(tenant.address.uri):
-                _assert_fresh(tenant)
-                documents = _open_collection(tenant, name, by, noted)
-                answer = call(documents)
-        except Overslept:
-            attempts += time.monotonic() < patience
-            continue
-        except StalePlacement:
-            continue
-        except (DocumentNotFound, NothingToMatch, CollectionNotFound):
-            if is_current(tenant):
-                raise
-            continue
-        if _counts(tenant, documents, answer):
-            return answer
-    raise TenantBusy
+
+    def ask() -> T:
+        max_age: float | None = None
+        attempts, patience = ATTEMPTS, time.monotonic() + PAUSE_MAX_SECONDS
+        while attempts:
+            tenant = wait_until_served(organization_id, max_age=max_age)
+            max_age = 0  # whatever leads to a repeat, it is done with a fresh read
+            attempts -= 1
+            try:
+                with InShare(organization_id):
+                    return _call_at(tenant, name, call, by, noted)
+            except Overslept:
+                attempts += time.monotonic() < patience
+            except StalePlacement:
+                pass
+        raise TenantBusy
+
+    try:
+        return ask()
+    except _DoneElsewhere:
+        return _find_out(ask)
 
 
-def _counts(tenant: Tenant, documents: TenantCollection, answer: object) -> bool:
-    """Return whether an answer may be given; if not, the call is repeated.
+class _DoneElsewhere(Exception):
+    """A write came late; what came of it is found by the same call at the current placement."""
 
-    That a write was accepted is said once it is where the organization is. Raises OutcomeUnknown.
+
+def _call_at(tenant: Tenant, name: str, call: Call[T], by: str, noted: Violations | None) -> T:
+    """Return what a call gives at a placement, if that counts.
+
+    That a write was accepted is said once it is where the organization is. Raises Overslept if
+    nothing was sent, StalePlacement if the call has to be repeated, OutcomeUnknown, and what the
+    call raises.
     """
-    if documents.has_written:
-        return is_in_time(tenant) or not (came_late(tenant) and documents.is_repeatable)
-    return not is_negative(answer) or is_current(tenant)
+    documents: TenantCollection | None = None
+    try:
+        with ClusterCall(tenant.address.uri):  # the deadline runs from here on
+            _assert_fresh(tenant)
+            documents = _open_collection(tenant, name, by, noted)
+            answer = call(documents)
+    except (DocumentNotFound, NothingToMatch, CollectionNotFound):
+        if is_current(tenant):
+            raise
+        raise StalePlacement from None
+    except StalePlacement:
+        if documents is not None and documents.has_written:  # the call goes on from there
+            came_late(tenant)
+        raise
+    if not documents.has_written:
+        if is_negative(answer) and not is_current(tenant):
+            raise StalePlacement
+    elif not is_in_time(tenant) and came_late(tenant) and documents.is_repeatable:
+        raise _DoneElsewhere
+    return answer
+
+
+def _find_out(repeat: Callable[[], T]) -> T:
+    """Return what a repeat finds. Raises OutcomeUnknown: a refusal would not be the whole truth."""
+    try:
+        return repeat()
+    except (TenancyError, _DoneElsewhere) as error:
+        raise OutcomeUnknown from error
 
 
 def foresee(

@@ -5,6 +5,9 @@ import time
 # Linux has a clock that goes on while the machine sleeps; elsewhere the next best one does.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
+# Clocks of different machines may differ by this much (DESIGN: bounded staleness).
+CLOCK_SKEW_SECONDS = 0.1
+
 
 def seconds() -> float:
     """Return seconds since some moment in the past; it never goes back."""

@@ -22,7 +22,7 @@ from typing import Any
 from django.conf import settings
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS = 120.0  # nothing takes so long, also where other tests take the cores
+SECONDS = 300.0
 LOOK_SECONDS = (0.003, 0.03)  # between two looks whether a process has ended: at first, at most
 
 

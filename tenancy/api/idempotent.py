@@ -155,13 +155,15 @@ def kept_headers(response: Response) -> dict[str, str]:
 
 
 class Replay(Response):
-    """The first answer once more."""
+    """The first answer once more, or, if it `is_first`, as it was kept."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, *, is_first: bool = False) -> None:
         super().__init__(status=answer.status)
         del self["Content-Type"]  # Django's own; the kept one follows, if there is a body
-        for name, value in {**answer.headers, REPLAYED: "true"}.items():
+        for name, value in answer.headers.items():
             self[name] = value
+        if not is_first:
+            self[REPLAYED] = "true"
         self._body = answer.body
 
     @property

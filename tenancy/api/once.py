@@ -53,13 +53,16 @@ class Once:
         the transaction: to find the record, and to write it.
         """
 
+        is_done = False
+
         def once(documents: TenantCollection) -> Response:
+            nonlocal is_done
             found = self._record.find(documents.address)
             if isinstance(found, Answer):
-                return Replay(found)
+                return Replay(found, is_first=is_done)
             fail_point("write.begun")
             response = documents.in_transaction(lambda: self._act(documents, found, act))
-            documents.is_repeatable = True  # its record is found then
+            is_done = documents.is_repeatable = True  # its record is found then
             fail_point("write.committed")
             return response
 

@@ -22,7 +22,7 @@ from tenancy.lifecycle.move_plans import leftover_copies
 from tenancy.lifecycle.slugs import namespaces_of
 from tenancy.models import Operation, Organization
 from tenancy.mongo import inventory, provisioning
-from tenancy.mongo.changes import SENTINELS
+from tenancy.mongo.changes import TRACES
 from tenancy.mongo.raw_collections import RawCollection
 from tenancy.mongo.raw_documents import id_of
 from tenancy.mongo.strays import END, FIRST, StrayCollection, holds_only_marks, remove_if_empty
@@ -231,6 +231,7 @@ def drop_sentinels(finding: Finding) -> None:
     place = place_of_finding(finding)
     with at_rest(organization_of(finding), namespace=place.namespace) as organization:
         assert_owned(organization, place)
-        if not holds_only_marks(place, SENTINELS):
+        if not all(holds_only_marks(place, trace) for trace in TRACES):
             raise Conflict("There is more than marks.")
-        provisioning.drop_collection(place, SENTINELS)
+        for trace in TRACES:
+            provisioning.drop_collection(place, trace)

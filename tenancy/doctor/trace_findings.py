@@ -10,7 +10,7 @@ from tenancy.doctor.findings import Finding
 from tenancy.doctor.survey import Survey
 from tenancy.models import OrganizationStatus
 from tenancy.mongo import inventory
-from tenancy.mongo.changes import SENTINELS
+from tenancy.mongo.changes import TRACES
 from tenancy.mongo.fences import STRAY_SUFFIX
 from tenancy.names import COLLECTION_NAME, SHARED_COLLECTION, logical_collection
 
@@ -105,7 +105,7 @@ def _owned(survey: Survey, trace: Trace, owner: OrganizationFacts) -> Iterator[F
     logical = trace.logical
     if trace.is_view:
         yield _fence(trace, owner)
-    elif logical == SENTINELS:
+    elif logical in TRACES:
         what = "What a copy has written to be looked out for is still there. Nobody looks any more."
         yield of_trace(trace, owner, "leftover_sentinel", what, repairable=True)
     elif trace.room.kind != "shared" and trace.physical.endswith(STRAY_SUFFIX):

@@ -14,7 +14,7 @@ from tenancy.audit import record_event
 from tenancy.exceptions import PlacementDisturbed
 from tenancy.mongo import late_writes, provisioning
 from tenancy.mongo.carried_records import CarriedRecords
-from tenancy.mongo.changes import SENTINELS, Change, Changes, note_time
+from tenancy.mongo.changes import SENTINELS, TRACES, Change, Changes, note_time
 from tenancy.mongo.copying import Copy
 from tenancy.mongo.raw_collections import END, FIRST
 from tenancy.mongo.raw_documents import read_id, spell_id
@@ -116,12 +116,12 @@ class CopyRun:
                 self.keep_up()
 
     def _collections(self) -> list[str]:
-        """Return what there is to copy; sentinels are not."""
+        """Return what there is to copy; traces of copies are not."""
         found = provisioning.list_namespace(self.source)
         return [
             logical
             for logical, physical in found.items()
-            if logical != SENTINELS and is_copied(logical, physical) and self.copy.takes(logical)
+            if logical not in TRACES and is_copied(logical, physical) and self.copy.takes(logical)
         ]
 
     def _place_of(self, logical: str) -> dict[str, str]:
@@ -146,19 +146,23 @@ class CopyRun:
         """
         is_seen = self._catch_late(until)
         if self.copy.take_asked():
-            self.answer_late_writers()
+            is_seen |= self.answer_late_writers()
         return is_seen
 
-    def answer_late_writers(self) -> None:
-        """Tell those who have asked that what they had written is home, once it is."""
+    def answer_late_writers(self) -> bool:
+        """Tell those who have asked that what they had written is home, once it is.
+
+        Return whether all changes up to now were read for that.
+        """
         number = late_writes.open_question(self.source)
         if number is None:
-            return
+            return False
         sentinel = self.copy.write_sentinel(uuid4().hex)
         while not self._catch_late(sentinel):
             pass
         with self.run.guarded():
             late_writes.answer(self.source, number)
+        return True
 
     def _catch_late(self, until: Change | None) -> bool:
         row = self.run.operation
@@ -238,7 +242,7 @@ class CopyRun:
 
 def is_copied(logical: str, physical: provisioning.PhysicalCollection) -> bool:
     """Return whether a copy takes it along: collections as the product makes them, and its own."""
-    is_named = COLLECTION_NAME.fullmatch(logical) is not None or logical == SENTINELS
+    is_named = COLLECTION_NAME.fullmatch(logical) is not None or logical in TRACES
     return is_named and not physical.is_view
 
 

@@ -27,7 +27,7 @@ from tenancy.exceptions import (
 )
 from tenancy.lifecycle.clusters import get_cluster
 from tenancy.lifecycle.copied_indexes import build_copied_indexes
-from tenancy.lifecycle.copies import CopyRun, begin_changes, is_copied
+from tenancy.lifecycle.copies import BEAT_SECONDS, CopyRun, begin_changes, is_copied
 from tenancy.lifecycle.creation import PLACING_ATTEMPTS
 from tenancy.lifecycle.move_checks import check_source, check_target, finish_renames
 from tenancy.lifecycle.move_plans import (
@@ -45,8 +45,8 @@ from tenancy.lifecycle.placing import PlaceTaken, check_residency, take_place
 from tenancy.lifecycle.states import lock_organization
 from tenancy.lifecycle.switching import copy_of, end_own_pause, source_of, switch, target_of
 from tenancy.models import Cluster, Operation, Organization
-from tenancy.mongo import carried_records, provisioning
-from tenancy.mongo.changes import SENTINELS, HistoryLost
+from tenancy.mongo import carried_records, late_writes, provisioning
+from tenancy.mongo.changes import TRACES, HistoryLost
 from tenancy.names import Kind, PlacementAddress
 from tenancy.operations import Kind as OperationKind
 from tenancy.operations import (
@@ -182,13 +182,18 @@ def _late(run: Run) -> None:
         while not copy.catch_late(until=sentinel):
             pass
     except PlacementDisturbed as error:
-        # The changes can no longer be followed: what was written since is found by its time. What
-        # was sent right before the switch may have arrived after it.
+        # The changes can no longer be followed: what was written since is found by its time, when
+        # nothing comes any more. What was sent right before the switch may have arrived after it.
         logger.warning("%s: %s Late writes are looked for by their time.", run.operation, error)
+        while time.monotonic() < until:
+            copy.beat()
+            time.sleep(BEAT_SECONDS)
         names = catalog.declared_collections(run.organization_id)
         since_ms = run.operation.state["switched_at_ms"] - round(timeout * 1000)
         copy.copy.carry_newer(names, since_ms)
     copy.records.bring()
+    with run.guarded():
+        late_writes.close(copy.source)
 
 
 def _is_source_gone(run: Run) -> bool:
@@ -237,7 +242,8 @@ def _undo(run: Run) -> None:
             _forget_records(run, target_of(run).address)
             leftover = False
         with suppress(Unavailable):
-            provisioning.drop_collection(source_of(run).address, SENTINELS, run.guarded)
+            for trace in TRACES:
+                provisioning.drop_collection(source_of(run).address, trace, run.guarded)
     with transaction.atomic():
         run.renew()
         if run.params["takes_cluster"]:

@@ -7,12 +7,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from tenancy import catalog
+from tenancy.clock import CLOCK_SKEW_SECONDS
 from tenancy.exceptions import TenantBusy
 from tenancy.models import Organization
 from tenancy.operations import Run
 
-# Clocks of different machines may differ by this much (DESIGN: bounded staleness).
-CLOCK_SKEW_SECONDS = 0.1
 ANNOUNCE_ATTEMPTS = 20
 
 

@@ -27,8 +27,10 @@ AWAIT_MS = 20
 BATCH_CHANGES = 1_000
 # Beside writers there is always a next change: what is read by then is applied first.
 READ_SECONDS = 0.05
-# `~` is in no logical name: no tenant has this collection. What is written there is looked out for.
-SENTINELS = "~sentinel"
+# `~` is in no logical name: no tenant has these collections. What is written to the first is looked
+# out for; to the second, see `late_writes`.
+SENTINELS, QUESTIONS = "~sentinel", "~questions"
+TRACES = (SENTINELS, QUESTIONS)
 _DOCUMENT_CHANGES = frozenset(("insert", "update", "replace", "delete"))
 _DISTURBANCES = frozenset(("drop", "rename", "dropDatabase", "invalidate"))
 
@@ -157,7 +159,7 @@ class Changes:
 
     def _changed(self, event: Document) -> Change | None:
         kind = event["operationType"]
-        if kind in _DISTURBANCES and not event.get("ns", {}).get("coll", "").endswith(SENTINELS):
+        if kind in _DISTURBANCES and not event.get("ns", {}).get("coll", "").endswith(TRACES):
             raise PlacementDisturbed
         if kind not in _DOCUMENT_CHANGES:
             return None

@@ -17,13 +17,13 @@ import pymongo
 
 from tenancy.exceptions import AlreadyExists
 from tenancy.mongo import late_writes
-from tenancy.mongo.changes import SENTINELS, Change, Changes
+from tenancy.mongo.changes import QUESTIONS, SENTINELS, TRACES, Change, Changes
 from tenancy.mongo.provisioning import create_collection
 from tenancy.mongo.raw_collections import END, FIRST, RawCollection, in_batches
 from tenancy.mongo.raw_documents import id_of, key_of, key_of_id, spell_id
 from tenancy.names import PlacementAddress
 
-ASKED = Change(SENTINELS, late_writes.MARK)
+ASKED = Change(QUESTIONS, late_writes.MARK)
 
 
 def deadline(seconds: float) -> AbstractContextManager[None]:
@@ -241,10 +241,10 @@ class Copy:
         return asked
 
     def _by_collection(self, changes: Iterable[Change]) -> dict[str, dict[bytes, Any]]:
-        """Return the changed `_id`s of each collection, each once; sentinels are no documents."""
+        """Return the changed `_id`s of each collection, each once; traces are no documents."""
         found: dict[str, dict[bytes, Any]] = defaultdict(dict)
         for logical, document_id, _ in changes:
-            if logical != SENTINELS and self.takes(logical):
+            if logical not in TRACES and self.takes(logical):
                 found[logical][key_of_id(document_id)] = document_id
         return found
 

@@ -83,7 +83,8 @@ def moved(request, acme, behind, second_cluster):
 
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
-def test_parts_of_any_size_carry_everything(moved, monkeypatch, seconds):
+def test_parts_of_any_size_carry_everything(moved, monkeypatch, settings, seconds):
+    settings.TENANCY_OPERATION_TIMEOUT = 5.0  # for all of the large part
     monkeypatch.setattr(carrying, "PART_SECONDS", seconds)
     acme, old = moved
     old.insert_many([late(n, n) for n in range(120)])

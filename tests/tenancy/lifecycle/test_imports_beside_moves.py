@@ -53,7 +53,10 @@ class Feed(io.RawIOBase):
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("key", [{}, {"HTTP_IDEMPOTENCY_KEY": "k"}], ids=["plain", "keyed"])
-def test_an_import_beside_moves_loses_and_doubles_nothing(acme, second_cluster, behind, key):
+def test_an_import_beside_moves_loses_and_doubles_nothing(
+    acme, second_cluster, behind, settings, key
+):
+    settings.TENANCY_OPERATION_TIMEOUT = 5.0  # a batch that is not answered in time ends an import
     feed, client, answers = Feed(), acme.client("bob"), []
     environ = {"CONTENT_LENGTH": "", "wsgi.input": feed, "wsgi.input_terminated": True, **key}
 

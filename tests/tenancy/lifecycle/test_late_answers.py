@@ -6,11 +6,12 @@ from datetime import timedelta
 from threading import Event
 
 import pytest
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from tenancy import access, catalog, late_answers, lifecycle
-from tenancy.exceptions import ClusterUnavailable, OrganizationNotFound, OutcomeUnknown
+from tenancy.clock import CLOCK_SKEW_SECONDS
+from tenancy.exceptions import ClusterUnavailable, Defect, OrganizationNotFound, OutcomeUnknown
 from tenancy.lifecycle.copies import CopyRun
 from tenancy.models import Organization
 from tenancy.mongo import late_writes
@@ -170,6 +171,10 @@ def test_questions_are_answered_in_their_order(acme, kind):
     late_writes.answer(source, first)
     assert late_writes.is_answered(source, second)
     assert late_writes.open_question(source) is None
+    late_writes.close(source)
+    late_writes.close(source)
+    assert late_writes.is_answered(source, second) is None
+    assert late_writes.ask(source) is None
 
 
 @pytest.fixture
@@ -220,6 +225,8 @@ def test_a_pause_that_was_known_may_have_begun(acme, settings):
     assert late_answers.is_in_time(tenant)
     assert late_answers.is_in_time(replace(tenant, pause_from=now + timedelta(seconds=20)))
     assert not late_answers.is_in_time(replace(tenant, pause_from=now))
+    soon = now + timedelta(seconds=CLOCK_SKEW_SECONDS / 2)  # by another machine's clock it is on
+    assert not late_answers.is_in_time(replace(tenant, pause_from=soon))
     lapsed = replace(tenant, pause_from=now - timedelta(seconds=9), pause_until=now)
     assert not late_answers.is_in_time(lapsed)
 
@@ -232,7 +239,9 @@ def test_a_rename_of_the_collections_leaves_nobody_to_ask(acme, insert_slowly, n
     assert [document["_id"] for document in written] == list(ids_of(acme.id))
 
 
-@pytest.mark.parametrize("error", [OperationalError("gone"), ClusterUnavailable()])
+@pytest.mark.parametrize(
+    "error", [OperationalError("gone"), InterfaceError("closed"), ClusterUnavailable(), Defect()]
+)
 def test_without_an_answer_from_the_catalog_or_the_source_nothing_is_claimed(
     acme, insert_slowly, monkeypatch, error
 ):

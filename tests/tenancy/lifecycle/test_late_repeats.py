@@ -77,6 +77,7 @@ def test_a_late_write_and_its_repeat_are_one(acme, move_beside, behind, source, 
     if ask is create:
         assert final.json()["_id"] == {"$oid": str(stored[0]["_id"])}
         assert straggler.answer.content == final.content
+        assert "Idempotent-Replayed" not in straggler.answer.headers
     if answers[0].status_code == final.status_code:
         assert final.content == answers[0].content
 
