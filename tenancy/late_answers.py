@@ -21,14 +21,16 @@ from tenancy.models import Organization
 from tenancy.mongo import late_writes
 from tenancy.mongo.clients import ClusterCall
 
-WAIT_MAX_SECONDS = 3.0
+# Longer than the pause that a move leaves when it dies in it.
+WAIT_MAX_SECONDS = 4.0
 POLL_SECONDS = 0.02
-_SKEW = timedelta(seconds=CLOCK_SKEW_SECONDS)
+# A move takes along what is written in the first 0.04 s of its pause, by its own clock.
+_EARLY = timedelta(seconds=CLOCK_SKEW_SECONDS - 0.04)
 
 
 def is_in_time(tenant: Tenant) -> bool:
     """Return whether no pause can have begun since the snapshot was taken, known to it or not."""
-    if tenant.pause_from is not None and tenant.pause_from - _SKEW <= timezone.now():
+    if tenant.pause_from is not None and tenant.pause_from - _EARLY <= timezone.now():
         return False
     return seconds() - tenant.read_at <= settings.TENANCY_CATALOG_TTL
 
@@ -40,18 +42,39 @@ def came_late(tenant: Tenant) -> bool:
     WAIT_MAX_SECONDS, or if a pause lasts as long.
     """
     try:
-        return _is_elsewhere(tenant) and _is_brought(tenant)
+        now = catalog.get_tenant(tenant.id)
+        if now.epoch == tenant.epoch and is_in_time(now):
+            return False
+        now = catalog.get_tenant(tenant.id, max_age=0)
+        if now.address == tenant.address and is_in_time(now):
+            return False
+        return _ask_and_wait(tenant, age=seconds() - tenant.read_at)
     except OrganizationNotFound:  # purged: no place is left
         return False
     except (django.db.Error, TenancyError) as error:
         raise OutcomeUnknown from error
 
 
-def _is_elsewhere(tenant: Tenant) -> bool:
-    """Return whether the organization has another place than in the snapshot; wait out a pause."""
-    now = catalog.get_tenant(tenant.id)
-    if now.epoch == tenant.epoch and is_in_time(now):
+def _ask_and_wait(tenant: Tenant, *, age: float) -> bool:
+    """Ask at once: a move that is about to switch takes along what it was asked for by then."""
+    with ClusterCall(tenant.address.uri):
+        question = late_writes.ask(tenant.address)
+    if _wait_out(tenant).address == tenant.address:
         return False
+    deadline = time.monotonic() + WAIT_MAX_SECONDS
+    is_told = None
+    if question is not None:
+        with ClusterCall(tenant.address.uri):
+            while (is_told := late_writes.is_answered(tenant.address, question)) is False:
+                _nap(deadline)
+    late = settings.TENANCY_CATALOG_TTL + settings.TENANCY_OPERATION_TIMEOUT
+    if is_told is None and age > late:  # so late that nobody looked out for it any more
+        raise OutcomeUnknown
+    return True
+
+
+def _wait_out(tenant: Tenant) -> Tenant:
+    """Return the tenant as it is when no pause is on."""
     deadline = time.monotonic() + WAIT_MAX_SECONDS
     now = catalog.get_tenant(tenant.id, max_age=0)
     while _may_be_paused(now):
@@ -60,7 +83,7 @@ def _is_elsewhere(tenant: Tenant) -> bool:
     if now.pause_until is not None:
         _outlast(tenant)  # it has lapsed, but whoever has announced it may just be switching
         now = catalog.get_tenant(tenant.id, max_age=0)
-    return now.address != tenant.address
+    return now
 
 
 def _may_be_paused(tenant: Tenant) -> bool:
@@ -68,7 +91,7 @@ def _may_be_paused(tenant: Tenant) -> bool:
     if tenant.pause_from is None:
         return False
     now, until = timezone.now(), tenant.pause_until
-    return tenant.pause_from - _SKEW <= now and (until is None or now < until + _SKEW)
+    return tenant.pause_from - _EARLY <= now and (until is None or now < until + _EARLY)
 
 
 def _outlast(tenant: Tenant) -> None:
@@ -76,22 +99,6 @@ def _outlast(tenant: Tenant) -> None:
     with transaction.atomic():
         rows = Organization.objects.select_for_update(of=("self",), no_key=True)
         rows.filter(pk=tenant.id).first()
-
-
-def _is_brought(tenant: Tenant) -> bool:
-    """Wait until what was written is at the current place. Raises OutcomeUnknown."""
-    age = seconds() - tenant.read_at
-    deadline = time.monotonic() + WAIT_MAX_SECONDS
-    with ClusterCall(tenant.address.uri):
-        question = late_writes.ask(tenant.address)
-        is_told = None if question is None else False
-        while question is not None and is_told is False:
-            _nap(deadline)
-            is_told = late_writes.is_answered(tenant.address, question)
-    late = settings.TENANCY_CATALOG_TTL + settings.TENANCY_OPERATION_TIMEOUT
-    if is_told is None and age > late:  # so late that nobody looked out for it any more
-        raise OutcomeUnknown
-    return True
 
 
 def _nap(deadline: float) -> None:

@@ -15,6 +15,8 @@ from tests.forks import Fork, Forks
 LEASE_SECONDS, LEASE_MARGIN_SECONDS = 4.0, 2.0
 TIMING = {"TENANCY_CATALOG_TTL": "0.05", "TENANCY_OPERATION_TIMEOUT": "1.6"}
 PAUSE_SECONDS = 3.0  # how long a request waits for a pause to end
+# One thread uses an organization; where its mover dies, what it has just written may be late.
+UNKNOWN_MAX = 2
 
 PRELUDE = f"""
 import os, signal, threading, time
@@ -62,16 +64,29 @@ def step(pk, mine, n):
             found = call(pk, lambda collection: collection.get(key))["n"]
         except DocumentNotFound:
             found = None
-        if found != known:
+        if found not in (known, mine["unknown"].get(key, known)):
             mine["wrong"].append(f"{key}: {found} instead of {known}")
-    elif n % 7 == 0 and known is not None:
-        call(pk, lambda collection: collection.delete(key))
-        mine["expected"][key] = None
-    else:
-        call(pk, lambda collection: collection.replace(key, {"n": n}))
-        mine["expected"][key] = n
+        return
+    wanted = None if n % 7 == 0 and known is not None else n
+    try:
+        if wanted is None:
+            call(pk, lambda collection: collection.delete(key))
+        else:
+            call(pk, lambda collection: collection.replace(key, {"n": n}))
+    except OutcomeUnknown:  # what came late to a place whose mover has died
+        mine["unknown"][key] = wanted
+        mine["unknowns"] += 1
+        return
+    except DocumentNotFound:
+        if key not in mine["unknown"]:
+            raise
+    mine["expected"][key] = wanted
+    mine["unknown"].pop(key, None)
 def use(name, pk):
-    mine = said[name] = {"expected": {}, "wrong": [], "busy": 0, "longest": 0.0, "calls": 0}
+    mine = said[name] = {
+        "expected": {}, "unknown": {}, "unknowns": 0, "wrong": [], "busy": 0, "longest": 0.0,
+        "calls": 0,
+    }
     while not os.path.exists(flag):
         began = time.monotonic()
         try:
@@ -194,13 +209,21 @@ def _wait_for(path: Path) -> None:
 
 
 def _judge(found: dict[str, Any], said: dict[str, Any], documents: int) -> list[str]:
-    live = {key: n for key, n in said["expected"].items() if n is not None}
-    there = {key: n for key, n in found["n"].items() if n is not None}
+    unknown = said["unknown"]
+    live = {k: n for k, n in said["expected"].items() if n is not None and k not in unknown}
+    there = {k: n for k, n in found["n"].items() if n is not None and k not in unknown}
+    odd = [
+        key
+        for key, n in unknown.items()
+        if found["n"].get(key) not in (n, said["expected"].get(key))
+    ]
     ids = [each for each in found["ids"] if not isinstance(each, str)]
     checks = {
         f"wrong answers: {said['wrong'][:3]}": bool(said["wrong"]),
         f"{len(ids)} of the documents that nobody changed": ids != list(range(documents)),
         f"written: {sorted(live.items() ^ there.items())[:5]}": live != there,
+        f"neither done nor not: {odd}": bool(odd),
+        f"{said['unknowns']} times nobody knew": said["unknowns"] > UNKNOWN_MAX,
         "hardly used": said["calls"] < 5,
         "still paused": found["paused"],
         "an operation is open": found["open"] > 0,

@@ -330,7 +330,7 @@ def test_a_target_that_freezes_in_the_pause_does_not_prolong_it(
 
 
 def test_a_source_whose_oplog_is_too_short_is_given_up_at_once(acme, victim, monkeypatch):
-    set_patience(monkeypatch, (5.0,) * 8)
+    set_patience(monkeypatch, (60.0,) * 8)
 
     def lose_history() -> None:
         # What mongod says once the oplog has run over; none does within the time of a test.
@@ -348,7 +348,7 @@ def test_a_source_whose_oplog_is_too_short_is_given_up_at_once(acme, victim, mon
 
     assert isinstance(error, PlacementDisturbed)
     assert "oplog" in undone(acme).details["reason"]
-    assert mover.seconds < 4.0
+    assert mover.seconds < 30  # it has not waited for another attempt
     assert_at_source(acme, clients)
     assert (
         provisioning.list_namespace(lifecycle.plan_move(acme.id, "database").target.address) == {}

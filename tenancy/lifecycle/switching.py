@@ -23,6 +23,7 @@ from tenancy.mongo.copying import deadline
 from tenancy.operations import Run, fail_point
 
 # What was sent right before the pause has arrived by then; what has not is late, and carried over.
+# `tenancy.late_answers` relies on it.
 PAUSE_GRACE_SECONDS = 0.04
 PAUSE_MAX_SECONDS = 2.0
 # When the runner dies, requests go on at the source after this time; the switch is not made in
@@ -94,12 +95,16 @@ def _bring_over_and_prove(run: Run, copy: CopyRun, begins: datetime) -> int:
         copy.catch_up()
         copy.copy.prove()
     began = time.monotonic()
+    question = late_writes.open_question(copy.source)
     copy.see_all(max_seconds=PAUSE_MAX_SECONDS)
     copy.records.bring()
     if copy.copy.prove():
         copy.copy.mend()
     if differing := copy.copy.prove():
         raise PlacementDisturbed(f"{differing} documents differ from the source's.")
+    if question is not None:
+        with run.guarded():
+            late_writes.answer(copy.source, question)
     counted = _count(run, copy)
     for logical in catalog.declared_collections(run.organization_id):
         provisioning.create_collection(copy.target, logical)

@@ -1,10 +1,10 @@
 """A write that may have come to the source of a move too late asks when it is at the target.
 
 Before a move switches it leaves a mark at the source: `{_id: "asked", asked, done}`. Whoever has
-written there, and sees only then that the organization has moved on, counts `asked` up. The mover
-sees that among the changes, brings all that came before it home, and says with `done` how many it
-has answered. It removes the mark when all is home that was written within one operation timeout
-of the switch.
+written there, and sees then that a pause may have begun or that the organization has moved on,
+counts `asked` up. The mover brings all that came before it home, in the pause or, when it sees that
+among the changes, after it, and says with `done` how many it has answered. It removes the mark when
+all is home that was written within one operation timeout of the switch.
 """
 
 from pymongo import ReadPreference, ReturnDocument

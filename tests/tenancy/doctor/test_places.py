@@ -103,7 +103,16 @@ def test_what_a_dropped_collection_is_swept_of_is_no_finding(acme):
 @everywhere
 def test_sentinels_that_a_copy_has_left_are_removed(acme, globex):
     put(address_of(acme), SENTINELS)
+
+    mended("leftover_sentinel")
+
+    assert list(provisioning.list_namespace(address_of(acme))) in (["main"], [])
+
+
+@everywhere
+def test_questions_that_nobody_answers_any_more_are_removed(acme):
     late_writes.leave_mark(address_of(acme))
+    assert late_writes.ask(address_of(acme)) == 1
 
     mended("leftover_sentinel")
 

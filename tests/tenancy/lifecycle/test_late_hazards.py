@@ -307,3 +307,23 @@ def test_who_waits_for_an_answer_keeps_to_the_share_of_the_organization(acme):
     thread.join()
 
     assert shares.count(1) > len(shares) / 2
+
+
+def test_who_asks_before_the_switch_is_answered_by_it(acme, monkeypatch):
+    announce, switch = switching.announce_pause, switching._switch_rows
+    source, asked, told = address_of(acme.id), [], []
+
+    def announce_and_ask(run, **options):
+        announce(run, **options)
+        asked.append(late_writes.ask(source))
+
+    def look_and_switch(*given, **named):
+        told.append(late_writes.is_answered(source, asked[-1]))
+        switch(*given, **named)
+
+    monkeypatch.setattr(switching, "announce_pause", announce_and_ask)
+    monkeypatch.setattr(switching, "_switch_rows", look_and_switch)
+
+    lifecycle.move_organization(acme.id, "database", by=ACTOR)
+
+    assert set(told) == {True}
