@@ -179,7 +179,9 @@ def _find_out(repeat: Callable[[], T]) -> T:
     try:
         return repeat()
     except (TenancyError, _DoneElsewhere) as error:
-        raise OutcomeUnknown from error
+        raise OutcomeUnknown(
+            "The write was accepted, and what came of it cannot be found out now."
+        ) from error
 
 
 def foresee(

@@ -7,6 +7,9 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 # Clocks of different machines may differ by this much (DESIGN: bounded staleness).
 CLOCK_SKEW_SECONDS = 0.1
+# What was sent right before a move's pause has arrived so long after its beginning, by the mover's
+# clock. What has not is late, and carried over.
+PAUSE_GRACE_SECONDS = 0.04
 
 
 def seconds() -> float:

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from tenancy import catalog
 from tenancy.catalog import Tenant
-from tenancy.clock import CLOCK_SKEW_SECONDS, seconds
+from tenancy.clock import CLOCK_SKEW_SECONDS, PAUSE_GRACE_SECONDS, seconds
 from tenancy.exceptions import OrganizationNotFound, OutcomeUnknown, TenancyError
 from tenancy.models import Organization
 from tenancy.mongo import late_writes
@@ -24,8 +24,8 @@ from tenancy.mongo.clients import ClusterCall
 # Longer than the pause that a move leaves when it dies in it.
 WAIT_MAX_SECONDS = 4.0
 POLL_SECONDS = 0.02
-# A move takes along what is written in the first 0.04 s of its pause, by its own clock.
-_EARLY = timedelta(seconds=CLOCK_SKEW_SECONDS - 0.04)
+# So much before its beginning, by this machine's clock, a pause may be past its grace.
+_EARLY = timedelta(seconds=CLOCK_SKEW_SECONDS - PAUSE_GRACE_SECONDS)
 
 
 def is_in_time(tenant: Tenant) -> bool:
@@ -52,7 +52,10 @@ def came_late(tenant: Tenant) -> bool:
     except OrganizationNotFound:  # purged: no place is left
         return False
     except (django.db.Error, TenancyError) as error:
-        raise OutcomeUnknown from error
+        raise OutcomeUnknown(
+            "The write was accepted while the organization was being moved, and whether it has "
+            "arrived at the new place could not be found out in time."
+        ) from error
 
 
 def _ask_and_wait(tenant: Tenant, *, age: float) -> bool:

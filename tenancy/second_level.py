@@ -21,6 +21,7 @@ import orjson
 from django.conf import settings
 
 from tenancy import invalidation
+from tenancy.clock import CLOCK_SKEW_SECONDS
 
 logger = logging.getLogger("tenantry.caches")
 
@@ -33,8 +34,6 @@ PROBE_SECONDS = 5.0
 PROBE_MILLISECONDS = 1  # that what a probe writes stays there
 # A value that is larger is cheaper to read from the catalog.
 VALUE_MAX_BYTES = 65_536
-# As DESIGN allows the clocks of machines; where they differ by more Redis is of less use, no more.
-CLOCK_SKEW_SECONDS = 0.1
 NEVER = (0.0, 0.0)
 DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -58,6 +57,7 @@ class Found(NamedTuple):
         """At most so many seconds ago the read began; endless if there is nothing."""
         if self.value is None or self.read_at.redis > self.now.redis:
             return float("inf")
+        # Where clocks differ by more, Redis is of less use, and no more than that.
         by_machines = self.now.machine - self.read_at.machine - CLOCK_SKEW_SECONDS
         return max(self.now.redis - self.read_at.redis, by_machines)
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from tenancy import catalog
 from tenancy.audit import record_event
+from tenancy.clock import PAUSE_GRACE_SECONDS
 from tenancy.exceptions import LeaseLost, PlacementDisturbed
 from tenancy.lifecycle.copies import CopyRun
 from tenancy.lifecycle.move_plans import Place, told
@@ -22,9 +23,6 @@ from tenancy.mongo import late_writes, provisioning
 from tenancy.mongo.copying import deadline
 from tenancy.operations import Run, fail_point
 
-# What was sent right before the pause has arrived by then; what has not is late, and carried over.
-# `tenancy.late_answers` relies on it.
-PAUSE_GRACE_SECONDS = 0.04
 PAUSE_MAX_SECONDS = 2.0
 # When the runner dies, requests go on at the source after this time; the switch is not made in
 # the last part of it, so that it is committed before.

@@ -92,6 +92,7 @@ def test_who_is_not_told_does_not_claim_to_know(acme, second_cluster, asked, mon
 
     assert answer.status_code == 503
     assert answer.json()["code"] == "outcome_unknown"
+    assert "accepted while the organization was being moved" in answer.json()["detail"]
     assert last_move().status == "succeeded"
     assert len(ids_of(acme.id)) == 2
 
